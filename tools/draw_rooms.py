@@ -47,6 +47,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "programs": (
         ("programs.lang",),
+        ("programs.cases",),
         ("programs.runs",),
         ("programs.model",),
         ("programs",),

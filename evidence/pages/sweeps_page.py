@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from evidence.pages.markdown import table
 from evidence.pages.recorded_sweep import RecordedSweep, recorded_sweeps
 from pfnlab.hunt.fuzz.letters import KNOWN, LETTERS, NEW
-from pfnlab.hunt.sweep.failing_cells import FailingCell, failing_cells
+from pfnlab.hunt.sweep.failing_cells import FAILURES
 from pfnlab.hunt.sweep.swept_cells import ALL, cells_of, mappings_of, scopes
+from pfnlab.hunt.sweep.swept_mappings import SweptCell
 from pfnlab.kernel.policies.releases import version_key
+from pfnlab.programs.lang.words import ANON
 
 _INTRO = """\
 # Sweeps
@@ -102,19 +104,20 @@ def _scopes() -> Iterator[str]:
         if scope != ALL:
             for mapping in (one for mappings in mappings_of(scope).values() for one in mappings):
                 count = sum(cell.table == mapping.name for cell in cells_of(scope))
-                name = f"{mapping.name}: `{mapping.device}` `{mapping.via} {mapping.sharing}`"
-                name += f" beside `{mapping.beside}`" if mapping.beside else ""
+                name, beside = f"{mapping.name}: `{mapping.kind.device}` `{mapping.kind.way}`", mapping.beside
+                if beside is not None:
+                    name += f" beside `{ANON if beside.device == ANON else beside.way}`"
                 by_kinds.setdefault((f"`{scope}`", ", ".join(mapping.kinds), count), []).append(name)
     rows = [
         (scope, "<br>".join(names), f"{count:,}", kinds) for (scope, kinds, count), names in by_kinds.items()
     ]
     yield table(("scope", "mappings", "cells of each", "operations"), rows)
     yield "\nThe tables of `failures`:\n\n"
-    tables: dict[str, list[FailingCell]] = {}
-    for cell in failing_cells():
+    tables: dict[str, list[SweptCell]] = {}
+    for cell in cells_of(FAILURES):
         tables.setdefault(cell.table, []).append(cell)
     failing = (
-        (name, f"{len(cells):,}", ", ".join(f"`{fails}`" for fails in dict.fromkeys(c.fails for c in cells)))
+        (name, f"{len(cells):,}", ", ".join(dict.fromkeys(f"`{cell.kinds[1]}`" for cell in cells)))
         for name, cells in tables.items()
     )
     yield table(("table", "cells", "the calls that fail"), failing)

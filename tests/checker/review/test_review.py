@@ -11,7 +11,7 @@ from for_each import for_each
 from pfnlab.base.result import Outcome
 from pfnlab.checker.review import pairs as review_pairs
 from pfnlab.checker.review import review as reviewing
-from pfnlab.checker.review.grounds import GROUNDS, KINDS, NEIGHBOURS, OPERATIONS, ground, setup
+from pfnlab.checker.review.grounds import GROUNDS, KINDS, OPERATIONS, ground, setup
 from pfnlab.checker.review.judged import ASKED, breaks_at, judged
 from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
 from pfnlab.checker.review.review import ReviewPiece, plan, review
@@ -19,6 +19,7 @@ from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.checker.review.sequences import SideBySideModels
 from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.kernel.policies.own import load_policy
+from pfnlab.programs.cases.neighbours import NEIGHBOURS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -438,7 +439,9 @@ def test_what_does_the_same_is_asked_once() -> None:
 
 def test_a_driver_is_asked_about_its_own_mappings() -> None:
     """vfio's operations are of no use elsewhere."""
-    firsts = {piece.pair.first for piece in plan() if piece.pair is not None and not piece.pair.kind.alone}
+    firsts = {
+        piece.pair.first for piece in plan() if piece.pair is not None and not piece.pair.kind.kind.alone
+    }
 
     assert "zap_vma_ptes a[510:514]" in firsts
     assert "memory_disable bar" not in firsts

@@ -12,7 +12,7 @@ from mutant import Mutant
 
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.sweep.failing_cells import FAILURES
-from pfnlab.hunt.sweep.neighbouring_cells import SCOPE
+from pfnlab.hunt.sweep.neighbouring_cells import NEIGHBOURS
 
 
 class BesideMutant(NamedTuple):
@@ -82,7 +82,7 @@ BESIDE: tuple[BesideMutant, ...] = (
         "mm/memtype.py",
         "overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE + self._overhang)",
         "overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE + 1)",
-        SCOPE,
+        NEIGHBOURS,
     ),
     _defect(
         "a move takes the last entry along where another mapping follows",

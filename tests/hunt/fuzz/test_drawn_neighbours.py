@@ -10,8 +10,8 @@ from for_each import for_each
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.drawn_neighbours import DrawnNeighbours
 from pfnlab.hunt.fuzz.grammar import draw
+from pfnlab.programs.cases.neighbours import GAPS
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.neighbours import GAPS
 from pfnlab.programs.lang.ops import Madvise, Mlock, Mmap, Mprotect, Mremap, Msync, Munmap, Program
 from pfnlab.programs.lang.span import Span
 

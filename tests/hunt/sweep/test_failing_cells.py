@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from having import ASKED_WIDELY, NEW, bootable, model_of
 
-from pfnlab.hunt.sweep.failing_cells import FailingCell, failing_cells
+from pfnlab.hunt.sweep.failing_cells import FAILURES
 from pfnlab.hunt.sweep.swept_cells import ALL, cells_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program
@@ -22,7 +22,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
 
 #: The tables.
-GROUPS = tuple(dict.fromkeys(cell.table for cell in failing_cells()))
+GROUPS = tuple(dict.fromkeys(cell.table for cell in cells_of(FAILURES)))
 
 #: One program of so many is asked in ``make test``.
 _EACH = 5
@@ -51,7 +51,7 @@ def reached(found: Sequence[Program]) -> list[Program]:
 @cache
 def asked() -> list[Program]:
     """The programs of ``make test``."""
-    return reached([cell.program for cell in failing_cells()[::_EACH]])
+    return reached([cell.program for cell in cells_of(FAILURES)[::_EACH]])
 
 
 def differing(series: str, found: Sequence[Program]) -> list[str]:
@@ -66,17 +66,17 @@ def differing(series: str, found: Sequence[Program]) -> list[str]:
 
 def test_failures_are_a_scope() -> None:
     """With the cells of no other, and not among all of them, which no allocation fails in."""
-    assert failing_cells() == cells_of("failures")
-    assert not [cell for cell in cells_of(ALL) if isinstance(cell, FailingCell)]
+    assert {FAILURES} == {cell.scope for cell in cells_of(FAILURES)}
+    assert not [cell for cell in cells_of(ALL) if cell.scope == FAILURES]
 
 
 def test_each_cell_is_a_program_of_its_own() -> None:
     """In which the operation of its row fails as its column says, once."""
-    cells = failing_cells()
+    cells = cells_of(FAILURES)
 
     forced = [[op.fail for op in cell.program.ops if op.fail is not None] for cell in cells]
 
-    assert [cell.fails.split()[0] for cell in cells] == [fail.function for (fail,) in forced]
+    assert [cell.kinds[1].split()[0] for cell in cells] == [fail.function for (fail,) in forced]
     texts = [cell.text.partition("\ndevice")[2] for cell in cells]
     assert len(cells) == len(set(texts)) == len({str(cell) for cell in cells})
 
@@ -85,9 +85,9 @@ def test_each_cell_is_a_program_of_its_own() -> None:
 def test_a_table_has_a_cell_for_each_column(group: str) -> None:
     """Of every row: a letter that is missing would shift those behind it."""
     columns: dict[str, list[str]] = {}
-    for cell in failing_cells():
+    for cell in cells_of(FAILURES):
         if cell.table == group:
-            columns.setdefault(cell.kinds[0], []).append(cell.fails)
+            columns.setdefault(cell.kinds[0], []).append(cell.kinds[1])
 
     assert 1 == len({tuple(fails) for fails in columns.values()})
 
@@ -95,7 +95,7 @@ def test_a_table_has_a_cell_for_each_column(group: str) -> None:
 def test_each_operation_fails_on_its_first_call() -> None:
     """By a page table, or where tables are freed by the page that has a batch of them."""
     firsts = {
-        group: {cell.fails for cell in failing_cells() if cell.table == group and " 1" in cell.fails}
+        group: {cell.kinds[1] for cell in cells_of(FAILURES) if cell.table == group and " 1" in cell.kinds[1]}
         for group in GROUPS
     }
 
@@ -132,4 +132,4 @@ def test_an_allocation_fails_as_on_the_kernel(series: str) -> None:
 @pytest.mark.xdist_group(f"kernel-{NEW}")
 def test_every_allocation_fails_as_on_the_kernel() -> None:
     """All of them, those too that come to no call that fails."""
-    assert [] == differing(NEW, [cell.program for cell in failing_cells()])
+    assert [] == differing(NEW, [cell.program for cell in cells_of(FAILURES)])

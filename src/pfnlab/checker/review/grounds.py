@@ -13,8 +13,9 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.base.toml_text import package_tables
-from pfnlab.programs.lang.neighbours import beside
+from pfnlab.programs.cases.forced_failures import FORCED
+from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS, MappingKind, case_tables
+from pfnlab.programs.cases.neighbours import NEIGHBOURS, Neighbour
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.span import Span
@@ -24,89 +25,67 @@ from pfnlab.programs.lang.text import parse
 HEADER = "pfnlab program 1\ndevice bar: pci, {pages} pages\n"
 
 #: The subject, and the device pages that most kinds show there.
-_SUBJECT, _SHOWN = Span("a", 510, 514), Span("bar", 8, 12)
-
-#: The subject, as written in programs.
-SUBJECT = str(_SUBJECT)
+SUBJECT, _SHOWN = Span("a", 510, 514), Span("bar", 8, 12)
 
 
-class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A way to map part of the device.
+class ReviewedMapping(NamedTuple):
+    """A kind of mapping at its place in the area and on the device.
 
-    :param line: the operation that maps ``{device}`` over ``{area}``
-    :param device: the device pages that the subject shows
-    :param area: the pages of the area; for a leaf, they end where the subject ends
-    :param touched: operations after the mapping, to create its entries or make copies
-    :param thp: the header line that it needs, if any
-    :param frames: whether it shows frames with a cache mode, rather than only counted pages
-    :param alone: whether its programs must not use the guest driver's own operations
+    :param name: its name in a review
+    :param area: its pages in the area; for a leaf, they end where the subject ends
+    :param shown: the device pages that it shows
+    :param touched: operations after the mapping
     :param pages: the number of pages of the device
     """
 
     name: str
-    line: str
-    device: str = str(_SHOWN)
-    area: str = SUBJECT
-    touched: tuple[str, ...] = ()
-    thp: str = ""
-    frames: bool = True
-    alone: bool = False
+    kind: MappingKind
+    area: Span
+    shown: Span
+    touched: tuple[str, ...]
     pages: int = 1024
 
     @property
-    def revoked(self) -> bool:
-        """True if it belongs to the guest driver's first file, whose mappings the driver revokes."""
-        return " driver " in self.line and " driver export " not in self.line
-
-    @property
-    def flushes_within(self) -> bool:
-        """True if it has a shared page that was written, whose entry is flushed before others are cleared."""
-        return " shared " in self.line and any(line.startswith("write ") for line in self.touched)
+    def mapped(self) -> str:
+        """The operation that maps it, in an area of its own if there is no room in ``a``."""
+        line = self.kind.mapped(self.shown)
+        return f"{line} over {self.area}" if self.area.name == SUBJECT.name else f"{self.area.name} = {line}"
 
 
-class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mapping next to the subject.
+def reviewed(kind: MappingKind) -> ReviewedMapping:
+    """A kind of mapping where sequences and most schedules try it."""
+    area, shown = SUBJECT, _SHOWN
+    if kind.leaf:
+        area, shown = Span(area.name, 0, kind.leaf), Span(shown.name, kind.shift, kind.leaf + kind.shift)
+    first = SUBJECT.start
+    words = {"page": f"a[{first}]", "half": Span("a", first, first + 2)}
+    touched = tuple(line.format(**words) for line in kind.touched)
+    return ReviewedMapping(kind.says, kind, area, shown, touched)
 
-    :param area: its distance from the subject in the area, in pages; None if there is no neighbour
-    :param device: its distance on the device, if it has the subject's kind
-    :param line: the operation that maps it over ``{area}``, if it has a different kind
-    :param kind: the name of that kind, if that shows the device
-    :param front: whether it lies in front of the subject
-    :param before: whether it is mapped before the subject
-    """
 
-    name: str
-    area: int | None = None
-    device: int = 0
-    pages: int = 4
-    line: str = ""
-    kind: str = ""
-    front: bool = False
-    before: bool = False
-
-    @property
-    def place(self) -> Span | None:
-        """Its pages in the area; None if there is no neighbour."""
-        if self.area is None:
-            return None
-        return beside(_SUBJECT, self.area, self.pages, front=self.front)
-
-    def mapped(self, kind: MappingKind) -> str | None:
-        """The operation that maps it next to a *kind* mapping; None if there is no neighbour."""
-        shown = beside(_SHOWN, self.device, self.pages, front=self.front)
-        return None if self.place is None else (self.line or kind.line).format(device=shown, area=self.place)
+def scheduled(kind: MappingKind) -> ReviewedMapping:
+    """A kind of leaf where schedules try whole leaves, which walkers split."""
+    shown = Span(_SHOWN.name, 0, kind.leaf)
+    area = Span("a", kind.leaf, 2 * kind.leaf) if kind.leaf < SUBJECT.end else Span("e", 0, kind.leaf)
+    touched = (f"read {area.name}[{area.start}]",)
+    return ReviewedMapping(kind.scheduled, kind, area, shown, touched, kind.leaf)
 
 
 class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An operation that releases frames.
 
-    :param device: the frames
+    :param shown: the first of the frames on the device, and the one after the last
     :param reader: a page of ``a`` that showed one of the frames
     """
 
     operation: str
-    device: str
+    shown: tuple[int, int]
     reader: int
+
+    @property
+    def device(self) -> Span:
+        """The frames, as device pages."""
+        return Span(_SHOWN.name, *self.shown)
 
 
 class MeetingOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,35 +105,41 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``grounds.toml``.
 
     :param operations: the operations in sequences, each as a list of lines
-    :param allocations: the allocations that fail in each of *allocating*, as written after ``fail``
+    :param allocating: the operations in each of which an allocation fails
     :param first: the operations of the first task in a schedule
     :param frees: the operations that release frames, each in its own way
     :param beside_each_other: the neighbours that may affect the order of functions
-    :param leaves: kinds used only in schedules
     :param meetings: operations that read or insert entries, with operations that remove them
     :param triples: the same, with a third task
     """
 
     operations: tuple[tuple[str, ...], ...]
-    allocations: tuple[str, ...]
     allocating: tuple[str, ...]
     first: tuple[str, ...]
     frees: tuple[GivingUp, ...]
     beside: tuple[str, ...]
     beside_each_other: tuple[str, ...]
-    kinds: tuple[MappingKind, ...]
-    neighbours: tuple[Neighbour, ...]
-    leaves: tuple[MappingKind, ...]
     meetings: tuple[MeetingOperations, ...]
     triples: tuple[MeetingOperations, ...]
 
 
-TABLES = package_tables(__package__, "grounds.toml", GroundTables)
-KINDS, NEIGHBOURS, OPERATIONS = TABLES.kinds, TABLES.neighbours, TABLES.operations
+TABLES = case_tables(__package__, "grounds.toml", GroundTables)
+OPERATIONS = TABLES.operations
+
+
+def reviewed_mappings() -> tuple[ReviewedMapping, ...]:
+    """Every kind of mapping in sequences, most common first."""
+    kinds = MAPPING_KINDS.values()
+    return tuple(reviewed(kind) for kind in kinds if kind.says and not kind.only_beside)
+
+
+#: Every kind of mapping in sequences, and the kinds used only in schedules.
+KINDS = reviewed_mappings()
+LEAVES = tuple(scheduled(kind) for kind in MAPPING_KINDS.values() if kind.scheduled)
 
 #: Every operation with a failing allocation.
 FAILING = tuple(
-    (f"fail {call}: {operation}",) for operation in TABLES.allocating for call in TABLES.allocations
+    (f"fail {call}: {operation}",) for operation in TABLES.allocating for call in FORCED["review"]
 )
 
 #: The operations to try first and second, with the names of their areas and tasks.
@@ -171,7 +156,7 @@ class MadeSetup(NamedTuple):
         second one
     """
 
-    kind: MappingKind
+    kind: ReviewedMapping
     neighbour: Neighbour
     program: Program
     firsts: tuple[tuple[Op, ...], ...]
@@ -192,19 +177,17 @@ class MadeSetup(NamedTuple):
 GROUNDS = tuple((kind, neighbour) for neighbour in NEIGHBOURS for kind in KINDS)
 
 
-def header(kind: MappingKind) -> str:
+def header(kind: ReviewedMapping) -> str:
     """The header of programs for a kind."""
     areas = "".join(f"area {name}: {pages} pages\n" for name, pages in (("a", 1600), ("b", 16), ("d", 16)))
-    return HEADER.format(pages=kind.pages) + kind.thp + areas
+    return HEADER.format(pages=kind.pages) + ("thp always\n" if kind.kind.leaf else "") + areas
 
 
-def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:
+def setup(kind: ReviewedMapping, neighbour: Neighbour) -> list[str]:
     """The lines that create a mapping of a kind with its neighbours."""
-    own = kind.line.format(device=kind.device, area=kind.area)
-    lines = [own]
-    other = neighbour.mapped(kind)
-    if other is not None:
-        lines = [other, own] if neighbour.before else [own, other]
+    lines = [kind.mapped]
+    if (other := neighbour.mapped(SUBJECT, _SHOWN, kind.kind)) is not None:
+        lines.insert(0 if neighbour.before else 1, other)
     return [*lines, *kind.touched]
 
 
@@ -222,9 +205,9 @@ def ground(number: int) -> MadeSetup:
     return MadeSetup(kind, neighbour, program, *parts)
 
 
-def can_follow(kind: MappingKind, operation: str) -> bool:
+def can_follow(kind: ReviewedMapping, operation: str) -> bool:
     """False if *operation* belongs to a driver without mappings of *kind*."""
-    return not operation.startswith(_DRIVERS if kind.alone else _VFIOS)
+    return not operation.startswith(_DRIVERS if kind.kind.alone else _VFIOS)
 
 
 def ops_text(ops: Sequence[Op]) -> str:
@@ -239,14 +222,8 @@ def used_areas(program: Program) -> Program:
     return msgspec.structs.replace(program, areas=used)
 
 
-def pages_of(area: str) -> tuple[int, int]:
-    """The first page in an area like ``a[510:514]``, and the page after the last."""
-    first, last = area.removesuffix("]").partition("[")[2].split(":")
-    return int(first), int(last)
-
-
 def _ops(
-    kind: MappingKind, lines: list[str], operation: tuple[str, ...], b: str, c: str
+    kind: ReviewedMapping, lines: list[str], operation: tuple[str, ...], b: str, c: str
 ) -> tuple[Op, ...] | None:
     """An operation on a ground; None if it cannot be in one program with the ground's kind."""
     if not can_follow(kind, operation[0]):
@@ -256,7 +233,7 @@ def _ops(
     return None if program is None else program.ops[len(lines) :]
 
 
-def _parsed(kind: MappingKind, lines: list[str]) -> Program | None:
+def _parsed(kind: ReviewedMapping, lines: list[str]) -> Program | None:
     try:
         return parse(header(kind) + "\n".join(lines) + "\n", "review")
     except ProgramError:

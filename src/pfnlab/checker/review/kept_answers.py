@@ -15,7 +15,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, writing
 from pfnlab.base.inert import visible_name
 from pfnlab.base.version import VERSION
-from pfnlab.checker.review.grounds import TABLES
+from pfnlab.checker.review.grounds import GROUNDS, LEAVES, TABLES
 from pfnlab.checker.review.review_result import ChangedField, CostKind
 from pfnlab.checker.review.sequences import Parted, Sequel
 from pfnlab.kernel.policies.own import files_in
@@ -134,7 +134,7 @@ class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def plan_digest(pieces: Iterable[object]) -> str:
     """A digest of *pieces* and of the pfnlab version."""
-    return _digest("\n".join([VERSION, repr(TABLES), *map(repr, pieces)]).encode())
+    return _digest("\n".join([VERSION, repr((TABLES, GROUNDS, LEAVES)), *map(repr, pieces)]).encode())
 
 
 def _digest(content: bytes) -> str:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.checker.review.grounds import GROUNDS, KINDS, NEIGHBOURS, ground, header, setup, used_areas
+from pfnlab.checker.review.grounds import GROUNDS, KINDS, ground, header, setup, used_areas
 from pfnlab.checker.review.pairs import OperationPair, claims, owners
 from pfnlab.checker.review.review_result import Form
+from pfnlab.programs.cases.neighbours import NEIGHBOURS
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.text import parse
 
@@ -23,7 +24,7 @@ _HOLDS = ("flush_tlb_mm_range", "free_pgtables", "rmap_del", "unmap_vmas")
 _FEW_HOLDS, _NEXT_FLUSH = _HOLDS[:2], "flush_tlb_mm_range 2"
 
 #: The kind of mapping that is tried with every neighbour: the first that a driver revokes.
-_PLAINEST = next(kind for kind in KINDS if kind.revoked)
+_PLAINEST = next(kind for kind in KINDS if kind.kind.revoked)
 
 #: The stages by name, in order.
 STAGES = (
@@ -103,7 +104,7 @@ def _schedules(stage: int, pair: OperationPair) -> Iterator[KernelQuestion]:
         before += ["s = thread", reads]
     is_plainest = pair.kind is _PLAINEST and pair.neighbour is NEIGHBOURS[0]
     holds = _HOLDS if is_plainest else _FEW_HOLDS
-    for hold in (*holds, *[_NEXT_FLUSH] * pair.kind.flushes_within):
+    for hold in (*holds, *[_NEXT_FLUSH] * pair.kind.kind.flushes_within):
         lines = [*before, f"hold {hold}: {pair.first}", pair.second, *filter(None, (reads,)), "release"]
         try:
             program = parse(header(pair.kind) + "\n".join(lines) + "\n", "review")

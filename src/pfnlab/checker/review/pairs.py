@@ -13,20 +13,20 @@ from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import search
 from pfnlab.checker.review.grounds import (
     KINDS,
-    NEIGHBOURS,
+    LEAVES,
     SUBJECT,
     TABLES,
-    MappingKind,
     MeetingOperations,
-    Neighbour,
+    ReviewedMapping,
     can_follow,
     header,
-    pages_of,
     setup,
 )
 from pfnlab.checker.scopes.properties import ALL_OF_RACES, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
+from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS
+from pfnlab.programs.cases.neighbours import NEIGHBOURS, Neighbour
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -35,6 +35,9 @@ ASKED: tuple[Question, ...] = tuple(question for question in ALL_OF_RACES if que
 
 #: The maximum number of states to search per schedule.
 MOST_STATES = 20_000
+
+#: The kind of mapping with which another process claims frames.
+_CLAIMS = MAPPING_KINDS["UC-"]
 
 #: The operation that tells the owner that frames are free.
 _OWNER = "t: unmap_mapping_range bar[0:32]"
@@ -56,7 +59,7 @@ class OperationPair(NamedTuple):
     :param third: a third task's concurrent operation, or an empty string
     """
 
-    kind: MappingKind
+    kind: ReviewedMapping
     neighbour: Neighbour
     first: str
     second: str
@@ -92,7 +95,7 @@ def owners() -> Iterator[OperationPair]:
     """An owner's revocation concurrent with each operation, plus a reader with cached translations."""
     # The plainest kind with every neighbour comes first, because neighbours differ more than kinds do.
     for kind in KINDS:
-        if kind.revoked:
+        if kind.kind.revoked:
             for neighbour in _NEIGHBOURS:
                 for first in _firsts(kind, neighbour):
                     for reader in _readers(kind, neighbour):
@@ -106,9 +109,9 @@ def claims() -> Iterator[OperationPair]:
     The request comes from a process without the mapping, so it shares no lock.
     """
     for kind in KINDS:
-        if kind.frames and kind.area == SUBJECT:
+        if kind.kind.frames and kind.area == SUBJECT:
             for freed in TABLES.frees:
-                claim = f"p: d = mmap {freed.device} uc shared rw"
+                claim = f"p: d = {_CLAIMS.mapped(freed.device)}"
                 yield OperationPair(kind, NEIGHBOURS[0], freed.operation, claim, freed.reader)
 
 
@@ -116,7 +119,7 @@ def meetings(tables: tuple[MeetingOperations, ...] = TABLES.meetings) -> Iterato
     """Pairs of operations, one of which reads or inserts entries while the other removes them; also with a
     third task.
     """
-    kinds = {kind.name: kind for kind in (*KINDS, *TABLES.leaves)}
+    kinds = {kind.name: kind for kind in (*KINDS, *LEAVES)}
     for found in tables:
         for name in found.kinds:
             for first, second, third in itertools.product(found.first, found.beside, found.thirds):
@@ -137,17 +140,15 @@ def pairs() -> Iterator[OperationPair]:
                 yield from (OperationPair(kind, neighbour, first, second, None) for second in beside)
 
 
-def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
+def _firsts(kind: ReviewedMapping, neighbour: Neighbour) -> Iterator[str]:
     """The first operations, except any that affect all mapped pages in the same way as an earlier one."""
     done = set[tuple[object, ...]]()
-    mapped = [pages_of(kind.area)]
-    if neighbour.place is not None:
-        mapped.append((neighbour.place.start, neighbour.place.end))
+    mapped = [span.parts[1:] for span in (kind.area, neighbour.place(SUBJECT)) if span is not None]
     for first in TABLES.first:
-        word, area, *rest = first.split()
+        word, *rest = first.split()
         does: tuple[object, ...] = (first,)
         if word in _BY_RANGE:
-            low, high = pages_of(area)
+            low, high = map(int, rest.pop(0).removesuffix("]").partition("[")[2].split(":"))
             parts = [(max(low, start), min(high, end)) for start, end in mapped if start < high and low < end]
             does = (word, *parts, *rest)
         if does not in done and can_follow(kind, first):
@@ -155,13 +156,11 @@ def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
             yield first
 
 
-def _readers(kind: MappingKind, neighbour: Neighbour) -> tuple[int, ...]:
+def _readers(kind: ReviewedMapping, neighbour: Neighbour) -> tuple[int, ...]:
     """The pages that a reader has cached: the subject's first and last, and its neighbour's."""
-    subject, mapped = range(*pages_of(SUBJECT)), range(*pages_of(kind.area))
-    own = [page for page in subject if page in mapped]
-    if neighbour.place is not None and not neighbour.line:
-        return own[0], own[-1], neighbour.place.start
-    return own[0], own[-1]
+    first, last = max(SUBJECT.start, kind.area.start), min(SUBJECT.end, kind.area.end) - 1
+    place = None if neighbour.kind else neighbour.place(SUBJECT)
+    return (first, last) if place is None else (first, last, place.start)
 
 
 def searched(

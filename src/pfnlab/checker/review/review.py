@@ -12,7 +12,7 @@ from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
 from pfnlab.checker.races.race import RaceState
-from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground, ops_text, used_areas
+from pfnlab.checker.review.grounds import GROUNDS, ground, ops_text, used_areas
 from pfnlab.checker.review.judged import newly_broken, other_walkers
 from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
@@ -40,6 +40,7 @@ from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
 from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
+from pfnlab.programs.cases.neighbours import NEIGHBOURS, Neighbour
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
@@ -75,7 +76,7 @@ class ReviewPiece(NamedTuple):
     def shown(self) -> str:
         """The mapping kinds that show the device: the subject's and its neighbour's."""
         kind = self.pair.kind if self.pair is not None else GROUNDS[self.ground][0]
-        return " and ".join(dict.fromkeys(filter(None, (kind.name, self.neighbour.kind))))
+        return " and ".join(dict.fromkeys(filter(None, (kind.name, self.neighbour.shows))))
 
     @property
     def core(self) -> bool:

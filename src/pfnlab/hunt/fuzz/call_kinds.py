@@ -31,7 +31,6 @@ class _KindTables(msgspec.Struct, forbid_unknown_fields=True):
     by_hand: dict[str, CallKind]
     plans: dict[str, tuple[tuple[str, ...], ...]]
     after_leaf: dict[str, float]
-    allocating: dict[str, frozenset[str]]
     plainer: dict[str, tuple[str, ...]]
     flags: dict[str, bool]
     functions: dict[str, tuple[str, ...]]
@@ -94,9 +93,6 @@ ALL = " all"
 #: Kinds that often follow each other in realistic programs, and kinds that follow the creation of a leaf,
 #: with weights.
 PLANS, AFTER_LEAF = TABLES.plans, TABLES.after_leaf
-
-#: For each function that can be made to fail, the kinds that may call it.
-ALLOCATING = TABLES.allocating
 
 #: Plainer words for fields that declare none, and the plainer value of each flag.
 PLAINER, FLAGS = TABLES.plainer, TABLES.flags

@@ -8,9 +8,9 @@ from random import Random
 
 from msgspec.structs import replace
 
+from pfnlab.programs.cases.neighbours import GAPS, across, beside
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import DriverMap
-from pfnlab.programs.lang.neighbours import GAPS, across, beside
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, PERF
 

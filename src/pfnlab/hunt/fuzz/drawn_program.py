@@ -9,6 +9,8 @@ from pfnlab.hunt.fuzz.calls import CallGenerator
 from pfnlab.hunt.fuzz.conditions import Bias, Conditions
 from pfnlab.hunt.fuzz.drawn_neighbours import DRIVEN, FOLLOWING
 from pfnlab.hunt.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level
+from pfnlab.kernel.mm.failures import ONLY_INSIDE
+from pfnlab.programs.cases.forced_failures import CALLED_BY
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.areas import VVAR, areas_showing
 from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
@@ -267,13 +269,15 @@ class DrawnProgram:
 
     def fail(self, call: ops.Call) -> Fail | None:
         kind = call_kinds.kind_of(call)
-        functions = [function for function, kinds in call_kinds.ALLOCATING.items() if kind in kinds]
+        functions = [function for function, kinds in CALLED_BY.items() if kind in kinds]
         rate = _FAIL_OFTEN if self.failures else _FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE
         if not functions or self.random.random() >= rate:
             return None
-        function, _, inside = self.random.choice(functions).partition(" in ")
+        function = self.random.choice(functions)
         first_only = kind == "fork" and function == "__pte_alloc"
-        return Fail(function, 1 if first_only else self.random.choice(_FAILING_CALLS), inside or None)
+        return Fail(
+            function, 1 if first_only else self.random.choice(_FAILING_CALLS), ONLY_INSIDE.get(function)
+        )
 
     def call(self, kind: str) -> ops.Call:
         """Draw an operation of *kind*."""

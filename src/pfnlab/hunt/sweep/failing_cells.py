@@ -5,18 +5,21 @@ fail. If that call does not happen, the operation runs normally.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import product
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
-from pfnlab.base.toml_text import package_tables
-from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Program
+from pfnlab.hunt.sweep.swept_mappings import SweptCell
+from pfnlab.programs.cases.forced_failures import FORCED
+from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS, case_tables
+from pfnlab.programs.lang.span import Span
 
 #: The scope of failures.
 FAILURES = "failures"
+
+#: The name for the operations that map every kind.
+_EVERY_KIND = "every kind"
 
 #: Texts by name.
 _Named: TypeAlias = dict[str, tuple[str, ...]]
@@ -56,65 +59,10 @@ class FailingGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Failures(msgspec.Struct, forbid_unknown_fields=True):
     """The tables of ``failures.toml``; each is described there."""
 
-    calls: _Named
+    order: tuple[str, ...]
     lines: dict[str, str]
     ops: _Named
     groups: dict[str, FailingGroup]
-
-
-@cache
-def _failures() -> _Failures:
-    # Read the tables only if the scope is requested.
-    return package_tables(__package__, "failures.toml", _Failures)
-
-
-class FailingCell(NamedTuple):
-    """A cell: an operation in which one call of a function fails.
-
-    :param table: the name of its group
-    :param rows: the rows it belongs to
-    :param op: the operation
-    :param before: the lines that lead to it, as in its row
-    :param fails: the call that fails, as in a program line
-    """
-
-    table: str
-    rows: FailingRows
-    op: str
-    before: str
-    fails: str
-
-    @property
-    def scope(self) -> str:
-        """The scope of failures."""
-        return FAILURES
-
-    @property
-    def kinds(self) -> tuple[str, str]:
-        """Its row and its column."""
-        return f"{self.op} behind {self.before}" if self.before else self.op, self.fails
-
-    def __str__(self) -> str:
-        return f"{self.scope}, {self.table}: {self.kinds[0]}, {self.fails} fails"
-
-    @property
-    def text(self) -> str:
-        """The text of its program."""
-        rows, named = self.rows, _failures().lines
-        before = ";".join(named.get(part.strip(), part) for part in self.before.split(";"))
-        area = (f"area    {rows.area}",) if rows.area else ()
-        lines = (
-            *("pfnlab program 1", f"title   {self}", f"device  bar: {rows.device}", *area, ""),
-            *(line.strip() for line in before.split(";") if line.strip()),
-            f"fail {self.fails}: {self.op}",
-            *(line.strip() for line in rows.after.split(";") if line.strip()),
-        )
-        return "".join(f"{line}\n" for line in lines)
-
-    @property
-    def program(self) -> Program:
-        """Its program."""
-        return load_text(self.text, str(self))
 
 
 def _called(names: Sequence[str], of: _Named) -> Iterator[str]:
@@ -123,15 +71,30 @@ def _called(names: Sequence[str], of: _Named) -> Iterator[str]:
         yield from of.get(name, (name,))
 
 
-@cache
-def failing_cells() -> tuple[FailingCell, ...]:
+def failing_cells() -> Iterator[SweptCell]:
     """The cells in all groups, row by row."""
-    table = _failures()
-    return tuple(
-        FailingCell(name, rows, op.format(page=rows.page, pages=rows.pages, span=rows.span), before, fails)
-        for name, group in table.groups.items()
-        for rows in group.rows
-        for before, op, fails in product(
-            rows.before, _called(rows.op, table.ops), _called(group.calls, table.calls)
-        )
-    )
+    table = case_tables(__package__, "failures.toml", _Failures)
+    fail = (kind for kind in MAPPING_KINDS.values() if kind.fails and kind.name not in table.order)
+    kinds = (*(MAPPING_KINDS[name] for name in table.order), *fail)
+    every = tuple(f"a = {kind.mapped(Span('bar', 0, kind.fails))}" for kind in kinds)
+    ops = {**table.ops, _EVERY_KIND: every}
+    for name, group in table.groups.items():
+        calls = list(_called(group.calls, FORCED))
+        for rows in group.rows:
+            for before, op, fails in product(rows.before, _called(rows.op, ops), calls):
+                written = op.format(page=rows.page, pages=rows.pages, span=rows.span)
+                first = ";".join(table.lines.get(part.strip(), part) for part in before.split(";"))
+                lines = (
+                    f"device  bar: {rows.device}",
+                    *((f"area    {rows.area}",) if rows.area else ()),
+                    "",
+                    *_lines(first),
+                    f"fail {fails}: {written}",
+                    *_lines(rows.after),
+                )
+                row = f"{written} behind {before}" if before else written
+                yield SweptCell(FAILURES, name, (row, fails), f"{row}, {fails} fails", "\n".join(lines))
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.split(";") if line.strip()]

@@ -8,19 +8,17 @@ unmaps everything.
 """
 
 from collections.abc import Iterator
-from functools import cache
 from itertools import product
-from typing import NamedTuple
 
-from pfnlab.hunt.sweep.swept_mappings import NEIGHBOURS, Spot, SweptMapping
-from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.neighbours import GAPS, across, beside
-from pfnlab.programs.lang.ops import Program
+from pfnlab.hunt.sweep.swept_mappings import Spot, SweptCell, SweptMapping, mappings_in
+from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS
+from pfnlab.programs.cases.neighbours import GAPS, PAIRS, across, beside
+from pfnlab.programs.cases.operation_kinds import operations_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
-#: The scope, and its kinds of mapping.
-((SCOPE, MAPPINGS),) = NEIGHBOURS.items()
+#: The scope.
+NEIGHBOURS = "neighbours"
 
 #: The first mapping in its area, and the device pages that it shows.
 _FIRST, _SHOWN = Span("a", 8, 12), Span("bar", 8, 12)
@@ -29,106 +27,68 @@ _FIRST, _SHOWN = Span("a", 8, 12), Span("bar", 8, 12)
 _DEVICE_PAGES = 40
 
 
-class NeighbouringCell(NamedTuple):
-    """A cell: two neighbouring mappings, and an operation on pages of both.
+def neighbouring_mappings() -> tuple[SweptMapping, ...]:
+    """The pairs of kinds of mapping, with the operations on both."""
+    own = {mapping.name: mapping for mapping in mappings_in(NEIGHBOURS)}
+    pairs = []
+    for pair in PAIRS:
+        if not pair.operations:
+            pairs.append(own.pop(pair.kinds[0]))
+            continue
+        first, second = (MAPPING_KINDS[name] for name in pair.kinds)
+        name = pair.name or ", ".join(pair.kinds)
+        pairs.append(SweptMapping(name, first, operations_of(pair.operations), second))
+    return (*pairs, *own.values())
 
-    :param area: the gap in the area, in the words of :data:`~pfnlab.programs.lang.neighbours.GAPS`
-    :param device: the gap on the device; empty if one of the two is ordinary memory
-    :param operation: the kind of operation
+
+def neighbouring_cells() -> Iterator[SweptCell]:
+    """The cells for all kinds of mapping, row by row."""
+    for place, mapping in enumerate(neighbouring_mappings()):
+        # Ordinary memory has no place on the device.
+        anon = mapping.beside is not None and mapping.beside.device == ANON
+        gaps = enumerate(product(GAPS, ("",) if anon else GAPS))
+        for (row, operation), (column, gap) in product(enumerate(mapping.kinds), list(gaps)):
+            forks, in_front = (place + row + column) % 2 == 1, (row + column // len(GAPS)) % 2 == 1
+            for whole in (False, True):
+                yield _cell(mapping, gap, operation, in_front is not whole, whole, forks is not whole)
+
+
+def _cell(
+    mapping: SweptMapping, gap: tuple[str, str], operation: str, front: bool, whole: bool, fork: bool
+) -> SweptCell:
+    """Two neighbouring mappings, and an operation on pages of both.
+
+    :param gap: the gaps in the area and on the device; empty if one of the two is ordinary memory
     :param front: whether the second mapping lies in front of the first
     :param whole: whether the operation covers all pages of both mappings rather than those around the border
-    :param fork: whether a fork follows the operation
     """
-
-    mapping: SweptMapping
-    area: str
-    device: str
-    operation: str
-    front: bool
-    whole: bool
-    fork: bool
-
-    @property
-    def scope(self) -> str:
-        """The neighbour scope."""
-        return SCOPE
-
-    @property
-    def table(self) -> str:
-        """The table that contains it."""
-        return self.mapping.name
-
-    @property
-    def kinds(self) -> tuple[str, str]:
-        """Its row and its column."""
-        device = f", {self.device} on the device" if self.device not in ("", self.area) else ""
-        return self.operation, f"{self.area}{device}"
-
-    def __str__(self) -> str:
-        place = "all of both" if self.whole else "the border"
-        side = "in front" if self.front else "behind"
-        forks = ", fork" if self.fork else ""
-        return f"{SCOPE}, {self.mapping.name}: {self.operation}{forks} on {place}; {side}, {self.kinds[1]}"
-
-    @property
-    def text(self) -> str:
-        """The text of its program."""
-        mapping = self.mapping
-        second = beside(_FIRST, GAPS[self.area], _FIRST.pages, front=self.front)
-        shown = beside(_SHOWN, GAPS[self.device or self.area], second.pages, front=self.front)
-        # If they overlap in the area, the second replaces a page of the first.
-        left = Span("a", second.end, _FIRST.end) if self.front else Span("a", _FIRST.start, second.start)
-        left = left if left.pages < _FIRST.pages else _FIRST
-        lower, upper = (second, left) if self.front else (left, second)
-        part, device = across(lower, upper), across(_SHOWN, shown)
-        if self.whole:
-            part, device = Span("a", lower.start, upper.end), _joined(_SHOWN, shown)
-        own = f"{mapping.via} {mapping.sharing}"
-        other = f"{shown} {mapping.beside or own}"
-        if mapping.beside == ANON:
-            other = f"{ANON}[0:{second.pages}] private"
-        spot = Spot(mapping, part.name, part.start, part.end, False, "b", device)
-        after = (*spot.lines(self.operation), *(("c = fork",) if self.fork else ()))
-        read = dict.fromkeys((lower.start, lower.end - 1, upper.start, upper.end - 1))
-        lines = (
-            *(
-                "pfnlab program 1",
-                f"title   {self}",
-                f"device  bar: {mapping.device}, {_DEVICE_PAGES} pages",
-            ),
-            *("area    a: 24 pages", ""),
-            f"mmap {_SHOWN} {own} rw over {_FIRST}",
-            f"mmap {other} rw over {second}",
-            *(f"write a[{page}] {value}" for value, page in enumerate((lower.end - 1, upper.start), 1)),
-            *after,
-            *(f"read a[{page}]" for page in read),
-            *((f"c: read a[{upper.end - 1}]",) if self.fork else ()),
-            f"munmap a[{lower.start}:{upper.end}]",
-        )
-        return "".join(f"{line}\n" for line in lines)
-
-    @property
-    def program(self) -> Program:
-        """Its program."""
-        return load_text(self.text, str(self))
+    column = ", ".join((gap[0], *([f"{gap[1]} on the device"] if gap[1] not in ("", gap[0]) else ())))
+    second = beside(_FIRST, GAPS[gap[0]], _FIRST.pages, front=front)
+    shown = beside(_SHOWN, GAPS[gap[1] or gap[0]], second.pages, front=front)
+    # If they overlap in the area, the second replaces a page of the first.
+    left = Span("a", second.end, _FIRST.end) if front else Span("a", _FIRST.start, second.start)
+    left = left if left.pages < _FIRST.pages else _FIRST
+    lower, upper = (second, left) if front else (left, second)
+    part, device = across(lower, upper), across(_SHOWN, shown)
+    if whole:
+        part, device = Span("a", lower.start, upper.end), _joined(_SHOWN, shown)
+    read = dict.fromkeys((lower.start, lower.end - 1, upper.start, upper.end - 1))
+    lines = (
+        f"device  bar: {mapping.kind.device}, {_DEVICE_PAGES} pages",
+        *("area    a: 24 pages", ""),
+        f"{mapping.kind.mapped(_SHOWN)} over {_FIRST}",
+        f"{(mapping.beside or mapping.kind).mapped(shown)} over {second}",
+        *(f"write a[{page}] {value}" for value, page in enumerate((lower.end - 1, upper.start), 1)),
+        *Spot(mapping, part.name, part.start, part.end, False, "b", device).lines(operation),
+        *(("c = fork",) if fork else ()),
+        *(f"read a[{page}]" for page in read),
+        *((f"c: read a[{upper.end - 1}]",) if fork else ()),
+        f"munmap a[{lower.start}:{upper.end}]",
+    )
+    title = f"{operation}{', fork' if fork else ''} on {'all of both' if whole else 'the border'}"
+    title += f"; {'in front' if front else 'behind'}, {column}"
+    return SweptCell(NEIGHBOURS, mapping.name, (operation, column), title, "\n".join(lines))
 
 
 def _joined(one: Span, other: Span) -> Span:
     return Span(one.name, min(one.start, other.start), max(one.end, other.end))
-
-
-@cache
-def neighbouring_cells() -> tuple[NeighbouringCell, ...]:
-    """The cells for all kinds of mapping, row by row."""
-    return tuple(cell for place, mapping in enumerate(MAPPINGS) for cell in _cells_of_mapping(place, mapping))
-
-
-def _cells_of_mapping(place: int, mapping: SweptMapping) -> Iterator[NeighbouringCell]:
-    # Ordinary memory has no place on the device.
-    gaps = list(product(GAPS, ("",) if mapping.beside == ANON else GAPS))
-    for (row, operation), (column, (area, device)) in product(enumerate(mapping.kinds), enumerate(gaps)):
-        forks, in_front = (place + row + column) % 2 == 1, (row + column // len(GAPS)) % 2 == 1
-        for whole in (False, True):
-            yield NeighbouringCell(
-                mapping, area, device, operation, in_front is not whole, whole, forks is not whole
-            )

@@ -1,15 +1,12 @@
-"""The kinds of mapping in a sweep, each with the program lines that map and reach its pages."""
+"""What all scopes of a sweep share: cells, kinds of mapping, and the places of operations on them."""
 
 from typing import NamedTuple, TypeAlias
 
-import msgspec
-from msgspec.structs import replace
-
-from pfnlab.base.toml_text import package_tables
+from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS, MappingKind
+from pfnlab.programs.cases.operation_kinds import CALLS, operations_of
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
-
-#: Rows of words by name; the words are kinds of operation or functions.
-_Rows: TypeAlias = dict[str, tuple[str, ...]]
 
 #: The pages for the first operation, and for the others.
 _Places: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
@@ -21,91 +18,87 @@ _PAGES_2M = 1 << 9
 _MOST_ANON = 1024
 
 
-class SweptMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A kind of mapping.
+class SweptCell(NamedTuple):
+    """A cell: a program with its place in the tables of a sweep.
 
-    :param via: how to map it, as in a program line
+    :param table: the table that contains it: a kind of mapping, or a group of failures
+    :param kinds: its row, which may have several words, and its column
+    :param title: what it does
+    :param lines: the lines of its program after the title, separated by newlines
+    """
+
+    scope: str
+    table: str
+    kinds: tuple[str, ...]
+    title: str
+    lines: str
+
+    def __str__(self) -> str:
+        return f"{self.scope}, {self.table}: {self.title}"
+
+    @property
+    def text(self) -> str:
+        """The text of its program."""
+        return f"pfnlab program 1\ntitle   {self}\n{self.lines}\n"
+
+    @property
+    def program(self) -> Program:
+        """Its program."""
+        return load_text(self.text, str(self))
+
+
+class SweptMapping(NamedTuple):
+    """A kind of mapping in one scope.
+
+    :param name: the name of its table
     :param kinds: the kinds of operation on it, which are the rows and columns of its table
-    :param leaf: the number of pages in each of its leaves, if these are large
-    :param sharing: ``shared`` or ``private``
-    :param reached: the pages written before the first operation
-    :param beside: how to map its neighbour, if different; ``anon`` for ordinary memory
+    :param beside: its neighbour's kind of mapping, if different
     """
 
     name: str
-    via: str
+    kind: MappingKind
     kinds: tuple[str, ...]
-    device: str = "pci"
-    leaf: int = 0
-    sharing: str = "shared"
-    reached: tuple[int, ...] = (3, 5, 6, 8)
-    beside: str = ""
+    beside: MappingKind | None = None
 
     @property
     def pages(self) -> int:
         """The number of pages of area ``a``; the device has twice as many."""
-        return 2 * self.leaf or 16
+        return 2 * self.kind.leaf or 16
 
     @property
     def aligned(self) -> _Places:
         """Places at the borders of the mapping or of leaves."""
-        if self.leaf > _PAGES_2M:
+        leaf = self.kind.leaf
+        if leaf > _PAGES_2M:
             return (_PAGES_2M, 2 * _PAGES_2M), (0, self.pages)
-        return ((0, self.leaf) if self.leaf else (4, 8)), (0, self.pages)
+        return ((0, leaf) if leaf else (4, 8)), (0, self.pages)
 
     @property
     def odd(self) -> _Places:
         """Places inside, chosen so that the second range extends past the first one."""
-        return (3, 7), (self.leaf - 12, self.leaf + 20) if self.leaf else (5, 11)
+        leaf = self.kind.leaf
+        return (3, 7), (leaf - 12, leaf + 20) if leaf else (5, 11)
+
+    def begins(self, *small: int) -> tuple[tuple[int, ...], list[str]]:
+        """The pages written before the first operation, and the lines that map and write them.
+
+        :param small: these pages, if it has no leaves
+        """
+        reached = (5, self.kind.leaf + 5) if self.kind.leaf else small
+        return reached, [
+            *(f"device  bar: {self.kind.device}, {2 * self.pages} pages", ""),
+            f"a = {self.kind.mapped(Span('bar', 0, self.pages))}",
+            *(f"write a[{page}] {value}" for value, page in enumerate(reached, 1)),
+        ]
 
 
-_Mappings: TypeAlias = dict[str, tuple[SweptMapping, ...]]
-
-
-class _Sweep(msgspec.Struct, forbid_unknown_fields=True):
-    """The tables of ``sweep.toml``; each is described there."""
-
-    calls: _Rows
-    rows: _Rows
-    points: _Rows
-    only: _Rows
-    mappings: _Mappings
-    triples: _Mappings
-    marks: _Mappings
-    holds: _Mappings
-    neighbours: _Mappings
-
-    def row(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The words of *names*."""
-        return tuple(word for name in names for word in self.rows.get(name, (name,)))
-
-    def whole(self, scopes: _Mappings) -> _Mappings:
-        """The mappings of *scopes* with every kind of operation."""
-        return {
-            scope: tuple(replace(mapping, kinds=self.row(mapping.kinds)) for mapping in mappings)
-            for scope, mappings in scopes.items()
-        }
-
-
-_SWEEP = package_tables(__package__, "sweep.toml", _Sweep)
-
-#: The lines for each kind of operation, as the first one and, if different, as a later one.
-CALLS = _SWEEP.calls
-
-#: The functions an operation reaches, among those where it can be held.
-POINTS = {kind: _SWEEP.row(names) for kind, names in _SWEEP.points.items()}
-
-#: For some functions, the only kinds of mapping that reach them.
-ONLY = _SWEEP.only
-
-#: The scopes of two and of three operations in sequence, each with its kinds of mapping.
-MAPPINGS, TRIPLES = _SWEEP.whole(_SWEEP.mappings), _SWEEP.whole(_SWEEP.triples)
-
-#: The mark scopes, and those with one operation held while another runs.
-MARKS, HOLDS = _SWEEP.whole(_SWEEP.marks), _SWEEP.whole(_SWEEP.holds)
-
-#: The scope with two mappings next to each other.
-NEIGHBOURS = _SWEEP.whole(_SWEEP.neighbours)
+def mappings_in(scope: str) -> tuple[SweptMapping, ...]:
+    """The kinds of mapping in a scope, with the operations on them."""
+    return tuple(
+        SweptMapping(kind.name, kind, operations_of(kind.sweeps[scope]))
+        for kind in MAPPING_KINDS.values()
+        if scope in kind.sweeps
+    )
 
 
 class Spot(NamedTuple):
@@ -128,10 +121,11 @@ class Spot(NamedTuple):
     def lines(self, kind: str) -> list[str]:
         """The program lines for an operation of this kind at this place."""
         mapping, pages = self.mapping, self.end - self.start
-        way = mapping.via.rpartition(" ")[0]
+        via = mapping.kind.via
+        way = via.rpartition(" ")[0]
         # The same number of device pages outside area `a`, at the same offset within a leaf.
         other = f"bar[{mapping.pages + self.start}:{mapping.pages + self.end}]"
-        device = f"{other} {mapping.via} {mapping.sharing}"
+        device = f"{other} {mapping.kind.way}"
         text = CALLS[kind][-1 if self.second else 0].format(
             span=self.span,
             page=self.page,
@@ -139,14 +133,12 @@ class Spot(NamedTuple):
             pages=pages,
             twice=2 * pages,
             half=max(pages // 2, 1),
-            via=mapping.via,
-            sharing=mapping.sharing,
+            via=via,
+            sharing=mapping.kind.sharing,
             shown=self.device or f"bar[{self.start}:{self.end}]",
             other=other,
             device=device,
-            later=f"anon[0:{pages}] private"
-            if pages <= _MOST_ANON
-            else f"{other} {mapping.via} {mapping.sharing}",
+            later=f"anon[0:{pages}] private" if pages <= _MOST_ANON else device,
             # A cache mode other than write-combining.
             uncached=f"{way} uc-" if way else "uc",
         )

@@ -18,7 +18,7 @@ _CAN_FAIL = ("__get_free_page", "__pte_alloc", "kmalloc", "pfnmap_track", "vm_ar
 
 #: Functions with many callers, each with the only caller for which the model knows every call: one for the
 #: memtype entry and the context (S4.6.2), one for a batch of page tables (S8.1.12).
-_ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
+ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
 
 #: The only functions within which calls can be counted.
 _INSIDE = ("copy_page_range", "free_pgtables", "remap_pfn_range")
@@ -52,7 +52,7 @@ class Failures:
 
         :raises Undecided: if the model does not know the consequences
         """
-        if inside != (caller := _ONLY_INSIDE.get(function, inside)):
+        if inside != (caller := ONLY_INSIDE.get(function, inside)):
             raise Undecided(f"the model knows {function} in {caller} alone: write so", Why.NO_RULE)
         if function not in _CAN_FAIL:
             functions = ", ".join(_CAN_FAIL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.programs.lang.neighbours import GAPS, across, beside
+from pfnlab.programs.cases.neighbours import GAPS, across, beside
 from pfnlab.programs.lang.span import Span
 
 FIRST = Span("a", 8, 12)
