@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from for_each import for_each
 
 from pfnlab.hunt.fuzz.call_kinds import KINDS, Vocabulary, kind_of
-from pfnlab.hunt.fuzz.drawn_schedule import ALWAYS, OF_OWN_MEMORY, PLACES
+from pfnlab.hunt.fuzz.drawn_schedule import OF_OWN_MEMORY
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.kernel.policies.profiles import SERIES
+from pfnlab.programs.cases.operation_kinds import FUNCTIONS, PLACES
 from pfnlab.programs.lang.ops import Exec, Op, Program, Release, Thread
 from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.validity import check_program
@@ -93,7 +94,9 @@ def test_a_held_process_is_killed_and_reaped(series: str) -> None:
     assert any(
         not op.call.killed for one in killed for op in beside(one) if isinstance(op.call, ProcessMrelease)
     )
-    assert set(ALWAYS) <= {op.hold.function for one in killed for op in one.ops if op.hold is not None}
+    assert set(FUNCTIONS["always"]) <= {
+        op.hold.function for one in killed for op in one.ops if op.hold is not None
+    }
 
 
 def test_another_process_executes_a_program() -> None:

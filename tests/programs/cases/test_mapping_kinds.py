@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from for_each import for_each
 
 from pfnlab.checker.review import grounds
+from pfnlab.checker.scopes.scope import Scope, read_scope
+from pfnlab.hunt.fuzz.drawn_mappings import drawn_methods
 from pfnlab.hunt.sweep.failing_cells import failing_cells
 from pfnlab.hunt.sweep.swept_mappings import mappings_in
 from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS, MappingKind, with_kinds
+from pfnlab.programs.lang.device_ops import DriverHow
+from pfnlab.programs.lang.ops import Mmap
 from pfnlab.programs.lang.words import ANON
 
 SOURCE = Path(__file__).parents[3] / "src" / "pfnlab"
 
-#: The data files that may name kinds of mapping.
-FILES = [*SOURCE.glob("checker/review/*.toml"), *SOURCE.glob("hunt/sweep/*.toml")]
+#: The rooms that try mappings.
+ROOMS = ("checker/review", "checker/scopes", "checker/scopes/scopes", "hunt/sweep", "hunt/fuzz")
+
+#: The files that may name kinds of mapping.
+FILES = [file for room in ROOMS for ending in ("py", "toml") for file in SOURCE.glob(f"{room}/*.{ending}")]
 
 #: A kind that is in no table.
 DUMMY = MappingKind(
@@ -93,3 +101,31 @@ def test_a_new_kind_fails() -> None:
     rows = {cell.kinds[0] for cell in failing_cells()}
 
     assert "a = mmap bar[0:8] driver fault wt shared rw" in rows
+
+
+def test_every_method_of_the_driver_has_a_kind() -> None:
+    """So that random programs have it."""
+    assert get_args(DriverHow) == drawn_methods()
+
+
+def test_a_new_kind_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its method; methods of no kind are not."""
+    for name in list(MAPPING_KINDS):
+        monkeypatch.delitem(MAPPING_KINDS, name)
+    monkeypatch.setitem(MAPPING_KINDS, DUMMY.name, DUMMY)
+
+    assert ("fault",) == drawn_methods()
+
+
+@pytest.mark.usefixtures("_dummy")
+def test_a_new_kind_is_in_a_scope() -> None:
+    """That names it."""
+    lines = ['devices = ["bar: pci, 2 pages"]', "tasks = 1", "areas = 1"]
+
+    scope = read_scope("\n".join([*lines, 'operations = ["new = mmap bar[0:2] <dummy> rw"]']), "own")
+
+    assert isinstance(scope, Scope)
+    (template,) = scope.templates
+    call = template.op.call
+    assert isinstance(call, Mmap) and call.driver is not None
+    assert ("fault", "wt") == (call.driver.how, call.driver.mode)

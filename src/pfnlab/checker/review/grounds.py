@@ -47,7 +47,7 @@ class ReviewedMapping(NamedTuple):
 
     @property
     def mapped(self) -> str:
-        """The operation that maps it, in an area of its own if there is no room in ``a``."""
+        """The operation that maps it, in its own area if there is no room in ``a``."""
         line = self.kind.mapped(self.shown)
         return f"{line} over {self.area}" if self.area.name == SUBJECT.name else f"{self.area.name} = {line}"
 

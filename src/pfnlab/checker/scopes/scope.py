@@ -9,7 +9,7 @@ Each scope is a separate file (``scopes/NAME.toml``, or one of the user's)::
     depth = 4           # operations in a row; without it every sequence is tried, to the end
     thp = "always"      # the setting of transparent_hugepage, where a program would name one
     operations = [
-      "new = mmap bar[0:4] wc shared rw",
+      "new = mmap bar[0:4] <WC> rw",
       "munmap <first>",
       "mremap <whole> move",
       "child = fork",
@@ -17,7 +17,8 @@ Each scope is a separate file (``scopes/NAME.toml``, or one of the user's)::
 
 Operations are written as program lines. ``new`` is an area without mappings, ``child`` a task that does not
 exist yet. ``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` are pages of any mapping of the
-acting task, and ``<all>`` is an area split into several mappings. Every task tries every operation.
+acting task, and ``<all>`` is an area split into several mappings. Every task tries every operation. The name
+of a kind of mapping, as in ``<WC>``, stands for how it is mapped: ``wc shared``.
 
 A race scope has operations that run first, and operations that then run concurrently in every order::
 
@@ -25,7 +26,7 @@ A race scope has operations that run first, and operations that then run concurr
     devices = ["bar: pci, 4 pages"]
 
     [[races]]
-    setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread"]
+    setup = ["a = mmap bar[0:2] <remap> rw", "t = thread"]
     beside = ["munmap a", "t: unmap_mapping_range bar[0:2]"]
 """
 
@@ -42,6 +43,7 @@ from pfnlab.base.files import Missing, read_text
 from pfnlab.base.inert import one_line
 from pfnlab.base.spelling import did_you_mean
 from pfnlab.base.toml_text import MOST_TOML, toml_content
+from pfnlab.programs.cases.mapping_kinds import with_kinds
 from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.span import Span
@@ -167,7 +169,7 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     :raises Misuse: if it is malformed
     """
     source = source or f"scope {name}"
-    content = toml_content(text, source)
+    content = toml_content(with_kinds(text), source)
     if "races" in content:
         return _races(content, name, source)
     for field in content:

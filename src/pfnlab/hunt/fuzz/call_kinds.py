@@ -33,8 +33,6 @@ class _KindTables(msgspec.Struct, forbid_unknown_fields=True):
     after_leaf: dict[str, float]
     plainer: dict[str, tuple[str, ...]]
     flags: dict[str, bool]
-    functions: dict[str, tuple[str, ...]]
-    places: dict[str, tuple[str, ...]]
     vfio_locked: tuple[str, ...]
 
 

@@ -6,6 +6,7 @@ from typing import get_args
 from msgspec.structs import replace
 
 from pfnlab.hunt.fuzz.ranges import DRIVER_LEAVES, DrawnPlaces
+from pfnlab.programs.cases.mapping_kinds import driver_ways
 from pfnlab.programs.lang import device_ops
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.call_validity import moves_inside
@@ -19,7 +20,6 @@ DRAWN_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x"
 ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
 
 _MODES: tuple[device_ops.DriverMode, ...] = get_args(device_ops.DriverMode)
-_HOWS: tuple[device_ops.DriverHow, ...] = get_args(device_ops.DriverHow)
 
 #: Mapping kinds that cannot be executable.
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
@@ -35,6 +35,15 @@ _SHARED_RATE = 0.06
 
 #: The files whose offsets are addresses.
 _BY_ADDRESS: tuple[Via, ...] = ("devmem", "devmem-sync", "proc-wc", "proc-uc")
+
+
+def drawn_methods() -> tuple[device_ops.DriverHow, ...]:
+    """The methods of the guest driver to draw, in the order of the language."""
+    hows: tuple[device_ops.DriverHow, ...] = get_args(device_ops.DriverHow)
+    return tuple(how for how in hows if how in driver_ways())
+
+
+_HOWS = drawn_methods()
 
 
 class MappingGenerator:
@@ -142,8 +151,8 @@ class MappingGenerator:
         prot = draw.choice((*["rw"] * 8, "r", *DRAWN_PROTS[-3:])) if kind == "mmap driver" else "rw"
         if kind == "mmap vfio":
             return Mmap(name, source, "vfio", True, prot)
-        hows: tuple[device_ops.DriverHow, ...] = (*DRIVER_LEAVES, "fault_pud")
-        driver = device_ops.DriverMap(draw.choice(hows), draw.choice(_MODES))
+        how = draw.choice((*DRIVER_LEAVES, "fault_pud"))
+        driver = device_ops.DriverMap(how, draw.choice(_MODES))
         return Mmap(name, source, "driver", True, prot, driver=driver)
 
     def movable(self) -> str:

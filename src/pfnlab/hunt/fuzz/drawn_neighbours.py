@@ -8,6 +8,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from pfnlab.programs.cases.mapping_kinds import driver_ways
 from pfnlab.programs.cases.neighbours import GAPS, across, beside
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import DriverMap
@@ -31,7 +32,7 @@ FOLLOWING, DRIVEN = (1, 1, 2), 0.5
 _LATEST = 4
 
 #: The guest driver's methods that can fill a mapping of any size at any place.
-_ANY_SIZE = frozenset({"remap", "bare", "fault", "fault_prot", "mixed", "apply", "narrowed"})
+_ANY_SIZE = frozenset(how for how, kind in driver_ways().items() if kind.any_size)
 
 
 class DrawnNeighbours:

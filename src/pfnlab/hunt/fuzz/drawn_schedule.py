@@ -7,19 +7,11 @@ import msgspec
 from pfnlab.hunt.fuzz.call_kinds import NEVER_HELD, RESET_KINDS, TABLES
 from pfnlab.hunt.fuzz.conditions import HELD
 from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
+from pfnlab.programs.cases.operation_kinds import FUNCTIONS, PLACES
 from pfnlab.programs.lang.forced import Hold
 from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Op, Release, Thread
 from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
-
-#: For each kind of operation, the functions it passes through.
-PLACES = {
-    kind: tuple(name for word in words for name in TABLES.functions.get(word, (word,)))
-    for kind, words in TABLES.places.items()
-}
-
-#: Functions that a munmap passes through in every kernel if there is something to unmap.
-ALWAYS = TABLES.functions["always"]
 
 #: The probability that another process ends or executes a program while a processor is held.
 _ENDS = 0.2
@@ -58,7 +50,7 @@ class _Schedule:
         if drawing.vfio and drawing.random.random() < 0.5:
             # Faults and memory-enable bit changes, which share a lock.
             locked = (*TABLES.vfio_locked, *(kind for kind in RESET_KINDS if kind in drawing.weights))
-            self._kinds, self._functions = dict.fromkeys(locked, 1.0), TABLES.functions["vfio"]
+            self._kinds, self._functions = dict.fromkeys(locked, 1.0), FUNCTIONS["vfio"]
 
     def add(self) -> None:
         drawing, draw = self._drawing, self._random
@@ -96,7 +88,7 @@ class _Schedule:
             drawing.add(Op(drawing.call(kind), victim))
             drawing.places.stays = kind != "write"
         drawing.places.all = True
-        hold = Hold(draw.choice(ALWAYS), 1, draw.random() < 0.2)
+        hold = Hold(draw.choice(FUNCTIONS["always"]), 1, draw.random() < 0.2)
         drawing.add(Op(drawing.call("munmap"), victim, hold=hold))
         drawing.places.stays = drawing.places.all = False
         self._beside([victim], draw.randrange(3))

@@ -7,8 +7,8 @@ from random import Random
 
 from pfnlab.hunt.fuzz.drawn_neighbours import DrawnNeighbours
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.programs.cases.mapping_kinds import driver_ways
 from pfnlab.programs.lang import ops
-from pfnlab.programs.lang.device_ops import DriverHow
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.lang.words import MAX_ISA_PAGES
@@ -16,8 +16,8 @@ from pfnlab.programs.lang.words import MAX_ISA_PAGES
 #: The number of pages in a 2 MiB leaf, and in a 1 GiB leaf.
 TABLE, GIGABYTE = LEAF_PAGES[2], LEAF_PAGES[3]
 
-#: The highest leaf level for each method by which the guest driver fills a mapping.
-DRIVER_LEAVES: dict[DriverHow, int] = {"fault_pmd": 2, "fault_pud": 3}
+#: The highest leaf level for each method by which the guest driver fills a mapping with leaves.
+DRIVER_LEAVES = {how: {TABLE: 2, GIGABYTE: 3}[kind.leaf] for how, kind in driver_ways().items() if kind.leaf}
 
 
 def path_end(call: ops.Mmap) -> Span:

@@ -66,7 +66,7 @@ class _Failures(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _called(names: Sequence[str], of: _Named) -> Iterator[str]:
-    """The texts for *names*; a name without a text stands for itself."""
+    """The texts for *names*; a name without a text is one."""
     for name in names:
         yield from of.get(name, (name,))
 

@@ -1,4 +1,4 @@
-"""What all scopes of a sweep share: cells, kinds of mapping, and the places of operations on them."""
+"""The cells of a sweep, its kinds of mapping, and the places of operations on them."""
 
 from typing import NamedTuple, TypeAlias
 

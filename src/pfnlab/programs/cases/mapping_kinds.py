@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from pfnlab.base.toml_text import package_tables, toml_content
-from pfnlab.programs.lang.device_ops import INSERTED
+from pfnlab.programs.lang.device_ops import INSERTED, DriverHow
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
@@ -23,6 +23,7 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param device: the kind of device that a sweep maps; ``anon`` for ordinary memory
     :param leaf: the number of pages in each of its leaves, if these are large
     :param shift: how many pages the frames are off the border of a leaf
+    :param any_size: whether the guest driver can so fill a mapping of any size at any place
     :param touched: operations after the mapping that create its entries or make copies, in a review
     :param reaches: kernel functions that only this kind and others that name them reach
     :param says: its name in a review, which then tries it
@@ -38,6 +39,7 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str = "pci"
     leaf: int = 0
     shift: int = 0
+    any_size: bool = False
     touched: tuple[str, ...] = ()
     reaches: tuple[str, ...] = ()
     says: str = ""
@@ -51,14 +53,14 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def way(self) -> str:
-        """How to map it, with its sharing."""
+        """The words that map it, with its sharing."""
         return f"{self.via} {self.sharing}".strip()
 
     @property
-    def how(self) -> str:
-        """The guest driver's method; empty if the driver does not map it."""
-        words = self.via.split()
-        return words[1].partition("[")[0] if words[:1] == ["driver"] else ""
+    def how(self) -> DriverHow | None:
+        """The guest driver's method; None if the driver does not map it."""
+        words = re.split(r"[ \[]", self.via)
+        return msgspec.convert(words[1], DriverHow) if words[0] == "driver" else None
 
     @property
     def frames(self) -> bool:
@@ -68,7 +70,7 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def revoked(self) -> bool:
         """True if it belongs to the guest driver's first file, whose mappings the driver revokes."""
-        return self.how not in ("", "export")
+        return self.how not in (None, "export")
 
     @property
     def alone(self) -> bool:
@@ -92,6 +94,11 @@ class _KindTable(msgspec.Struct, forbid_unknown_fields=True):
 
 #: All kinds by name.
 MAPPING_KINDS = {kind.name: kind for kind in package_tables(__package__, "kinds.toml", _KindTable).kinds}
+
+
+def driver_ways() -> dict[DriverHow, MappingKind]:
+    """The methods of the guest driver, each with the last kind mapped by it."""
+    return {kind.how: kind for kind in MAPPING_KINDS.values() if kind.how is not None}
 
 
 def with_kinds(text: str) -> str:
