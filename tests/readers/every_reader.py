@@ -256,7 +256,12 @@ READERS = (
     Reader("core", _core, made=made_inputs.cores),
     Reader("deb", _deb, made=made_inputs.packages, starts=("sh", "dpkg-deb")),
     Reader("sources", _sources, made=made_inputs.sources),
-    Reader("patch", _patch, ("evidence/patches/*.patch",)),
+    Reader(
+        "patch",
+        _patch,
+        ("evidence/patches/*.patch", "tests/present/report/posted_mails/*.mbox"),
+        starts=("env", "sh"),
+    ),
     Reader("golden", _golden, ("litmus/*/*.expected.json",)),
     Reader("result", _report, ("tests/present/document/samples/*.json",)),
     Reader("finding", _report, made=made_inputs.findings, is_folder=True),

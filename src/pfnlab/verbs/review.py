@@ -33,7 +33,8 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
     patch: Annotated[
         tuple[Path, ...],
         Option(
-            "Review this mail of git format-patch, mbox or diff (repeatable; - for standard input).", "FILE"
+            "Review this diff, mail or mbox (mails need git; repeatable; - for standard input).",
+            "FILE",
         ),
     ] = ()
     base: Annotated[str | None, Option("Model to compare with. Default: the newest.", "MODEL")] = None

@@ -53,7 +53,9 @@ class TryRequest(Request, frozen=True, kw_only=True):
             "VERSION",
         ),
     ] = None
-    patch: Annotated[tuple[Path, ...], Option("A patch to apply (repeatable).", "FILE")] = ()
+    patch: Annotated[
+        tuple[Path, ...], Option("A patch or mailbox to apply (needs git; repeatable).", "FILE")
+    ] = ()
     policy: Annotated[
         tuple[str, ...],
         Option(

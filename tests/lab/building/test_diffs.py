@@ -1,4 +1,4 @@
-"""Diffs are read: files, hunks, what cannot be read; and are written again for patch(1)."""
+"""Diffs are read: files, hunks, what cannot be read; and are written again for git."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_files(text: str, names: list[tuple[str, str]]) -> None:
 @for_each(
     "around", ["{}", "A title.\n\n  --- a/x\n  +++ b/x\n  @@ -1 +1 @@\n  -1\n  +2\n---\n{}-- \n2.47.0\n\n"]
 )
-def test_what_patch_reads_is_the_diff_alone(around: str, text: str) -> None:
+def test_what_git_applies_is_the_diff_alone(around: str, text: str) -> None:
     """Without the message, what it quotes, and the signature."""
     files, _ = read(around.format(text))
 
@@ -104,11 +104,6 @@ def test_a_hunk() -> None:
             "diff --git a/x b/x\nnew file mode 120000\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+y\n",
             1,
             "symbolic",
-        ),
-        (
-            "diff --git a/x b/y\nrename from x\nrename to y\n--- a/x\n+++ b/z\n@@ -1 +1 @@\n-1\n+2\n",
-            1,
-            "a rename",
         ),
         ("diff --git a/../x b/../x\nold mode 100644\nnew mode 100755\n", 1, "../x is not a path in a tree"),
         (DIFF.replace("/mm/", "/../"), 1, "../memory.c is not a path in a tree; write a/FILE and b/FILE"),

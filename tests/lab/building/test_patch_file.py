@@ -123,14 +123,14 @@ def _encoded(encoding: str) -> str:
 
 @for_each("encoding", ["quoted-printable", "BASE64"])
 def test_an_encoded_mail_is_read_like_a_plain_one(tmp_path: Path, encoding: str) -> None:
-    """What patch(1) gets is its text."""
+    """What git applies is its text."""
     found, plain = _read(tmp_path, _encoded(encoding)), _read(tmp_path, _MAIL)
 
     assert (plain.titles, plain.files, plain.added) == (found.titles, found.files, found.added)
     assert plain.diffs == found.diffs
 
 
-def test_patch_reads_nothing_but_the_diffs(tmp_path: Path) -> None:
+def test_git_applies_nothing_but_the_diffs(tmp_path: Path) -> None:
     """An indented diff in a message, or one of an earlier version in the cover letter, is text."""
     indented = "".join(f"  {line}\n" for line in DIFF.replace("memory", "vma").splitlines())
     series = _SERIES.replace("the cover\n\n", f"the cover\n\n{DIFF}\n").replace(
@@ -148,7 +148,9 @@ def test_a_fault_in_an_encoded_mail_counts_the_lines_of_its_text(tmp_path: Path)
         + base64.encodebytes(DIFF.replace("-1,3", "-1,9").encode()).decode()
     )
 
-    with pytest.raises(Misuse, match=r"a\.patch, line 3 of the decoded mail: the hunk says 9 lines before"):
+    with pytest.raises(
+        Misuse, match=r"a\.patch, mail 1, line 3 below its headers: the hunk says 9 lines before"
+    ):
         _read(tmp_path, fault)
 
 

@@ -26,7 +26,7 @@ _TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(\S.*)")
 _OF_SHOW = re.compile(r"commit [0-9a-f]{7,40}\b.*|(?:Author|AuthorDate|Commit|CommitDate|Date|Merge): .*")
 #: The dates with which diff -N marks a file that does not exist.
 _EPOCH = (b"1970-01-01 ", b"1969-12-31 ")
-#: What no name of a source file has; patch(1) ends a name at a blank.
+#: What no name of a source file has.
 _NO_NAME = re.compile(r"^/|(?:^|/)\.\.(?:/|$)|/$|[\s\"\x00-\x1f\x7f]|\ufffd|[^/]{256}")
 
 _CUT = "the mail is cut, or its lines are wrapped: save it again"
@@ -52,12 +52,14 @@ class FileDiff(NamedTuple):
 
     :param old: its name before the change, from the top of the tree; empty for /dev/null
     :param new: its name after the change; empty for /dev/null
-    :param extended: the lines of git about its mode and name
+    :param head: its lines above the first hunk
+    :param is_copy: whether the old file stays
     """
 
     old: str
     new: str
-    extended: list[bytes]
+    head: list[bytes]
+    is_copy: bool
     hunks: list[Hunk]
 
     @property
@@ -68,21 +70,12 @@ class FileDiff(NamedTuple):
     @property
     def changed(self) -> tuple[str, ...]:
         """The names of the files that it changes, creates or removes."""
-        is_copy = any(line.startswith(b"copy from ") for line in self.extended)
-        return tuple(dict.fromkeys(filter(None, (self.new,) if is_copy else (self.old, self.new))))
+        return tuple(dict.fromkeys(filter(None, (self.new,) if self.is_copy else (self.old, self.new))))
 
     def text(self) -> bytes:
-        """The diff for patch(1), without anything else."""
-        old = f"a/{self.old}".encode() if self.old else _NOTHING
-        new = f"b/{self.new}".encode() if self.new else _NOTHING
-        lines = []
-        if self.extended:
-            lines = [f"diff --git a/{self.old or self.new} b/{self.name}".encode(), *self.extended]
-        if self.hunks:
-            lines += [b"--- " + old, b"+++ " + new]
-        for hunk in self.hunks:
-            lines += [hunk.head, *hunk.lines]
-        return b"\n".join([*lines, b""])
+        """The diff as git applies it, without anything else."""
+        of_hunks = (line for hunk in self.hunks for line in (hunk.head, *hunk.lines))
+        return b"\n".join([*self.head, *of_hunks, b""])
 
 
 class DiffFault(NamedTuple):
@@ -179,8 +172,6 @@ class Diffs:
                 raise self._unread(at, says)
         if any(line.endswith(b" 120000") for line in extended):
             raise self._unread(first, "a symbolic link: leave that file out")
-        if (moved := _moved(extended)) and moved != names:
-            raise self._unread(first, "its lines about a rename name other files than '---' and '+++'")
         if not names:
             raise self._unread(first, "its names cannot be read: write a/FILE and b/FILE")
         if not any(names):
@@ -189,8 +180,10 @@ class Diffs:
             raise _Unread(
                 self._at, "expected a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' here, below '+++ b/FILE'"
             )
+        head = [line.removesuffix(b"\r") for line in self._lines[first : self._at]]
+        is_copy = any(line.startswith(b"copy from ") for line in extended)
         old, new = names
-        return FileDiff(old, new, extended, list(self._hunks()))
+        return FileDiff(old, new, head, is_copy, list(self._hunks()))
 
     def _unread(self, at: int, says: str) -> _Unread:
         """A fault of a whole file; the reader continues after its hunks."""
@@ -208,7 +201,7 @@ class Diffs:
             self._at += 1
         if self._line().startswith((b"GIT binary patch", b"Binary files ")):
             self._at += 1
-            raise _Unread(self._at - 1, "a binary patch; patch(1) cannot apply it: leave that file out")
+            raise _Unread(self._at - 1, "a binary patch: leave that file out")
         if len(moved := _moved(extended)) == 2:
             return moved, extended
         # Both names are the same.

@@ -1,50 +1,44 @@
 """Mails with patches: of `git format-patch`, a mailbox as b4 and mail programs save it, or a bare diff.
 
-Read one by one.
+git splits and decodes them, as `git am` does.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.errors import InvalidBase64LengthDefect, InvalidBase64PaddingDefect, MessageError
-from email.header import decode_header, make_header
-from email.message import Message
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pfnlab.base.files import Unreadable, log_pieces
 from pfnlab.base.units import size_text
+from pfnlab.lab.building.plain_git import plain_git
+from pfnlab.lab.images.tools import complaint
 
-#: The largest file and the largest mail in it, in bytes; a bare diff may be as large as the file.
-MOST_PATCHES, MOST_MAIL = 64 << 20, 16 << 20
+#: The largest file and the largest mail in it, in bytes, and the most mails.
+MOST_PATCHES, MOST_MAIL, MOST_MAILS = 64 << 20, 16 << 20, 1000
 
-#: The longest subject, in characters; the largest head of a mail, in bytes; the most lines before a mail.
-_MOST_SUBJECT, _MOST_HEAD, _MOST_LINES = 300, 64 << 10, 3
+#: The longest subject, in characters, and the largest head of a mail or of a part, in bytes.
+_MOST_SUBJECT, _MOST_HEAD = 300, 64 << 10
 
-#: The line before each mail of a mailbox: that of git, b4, a list's archive or a mail program.
-_FROM_LINE = re.compile(
-    rb">?From .{1,200}?\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) "
-    rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d"
-)
-_HEADER = re.compile(rb"[!-9;-~]+:")
+_BOM = b"\xef\xbb\xbf"
+_HEADER = rb"[!-9;-~]+:.*\n(?:[ \t].*\n)*+"
 #: Headers that make the first lines of a file a mail; `mm: a title` does not.
-_OF_MAIL = re.compile(
-    rb"^(?:From|To|Cc|Subject|Date|Message-ID|MIME-Version|Content-[a-z-]+|Received): *\S", re.I | re.M
+_OF_MAIL = rb"(?:From|To|Cc|Subject|Date|Message-ID|MIME-Version|Content-[a-z-]+|Received): *\S"
+_BEGINS = re.compile(rb"\s*+(?:>?From .*\n)*+(?:(?!%b)%b)*+%b" % (_OF_MAIL, _HEADER, _OF_MAIL), re.IGNORECASE)
+
+#: In the head of a part: what is before each of its own parts, and whether it counts, by type or name.
+_BOUNDARY = re.compile(rb'^Content-Type:.*?boundary=(?:"([^"\n]+)"|([^"; \t\n]+))', re.I | re.M)
+_OTHER_TYPE = re.compile(
+    rb"^Content-Type: *+(?!(?:text(?:/plain)?|[a-z]+/(?:x-)?(?:patch|diff)) *(?:;|$))", re.I | re.M
 )
-_SUBJECT = re.compile(rb"^Subject:(.*(?:\n[ \t].*)*)", re.I | re.M)
+_PATCH_NAME = re.compile(rb'^Content-.*?\.(?:patch|diff)"? *(?:;|$)', re.I | re.M)
+
 _COVER = re.compile(r"\b0+/\d+\b")
 #: What programs put before a title: `Re:`, and brackets, which may have brackets in them.
 _BEFORE_TITLE = re.compile(r"(?:(?:Re:|\[(?:[^][]|\[[^][]*\])*\]) *)*", re.IGNORECASE)
-_PATCH_NAME = re.compile(r".*\.(?:patch|diff)", re.IGNORECASE)
 
-#: Encodings of domain names, which nobody writes mails in, and whose decoders take long.
-_OF_DOMAINS = ("punycode", "idna")
-_DAMAGED = (InvalidBase64LengthDefect, InvalidBase64PaddingDefect)
-_BOM = b"\xef\xbb\xbf"
 #: How files begin that are not text, and what they are.
 _NO_TEXT = {
     b"\x1f\x8b": "compressed: unpack it with gunzip",
@@ -53,6 +47,7 @@ _NO_TEXT = {
     b"\xff\xfe": "in UTF-16: save it in UTF-8",
     b"\xfe\xff": "in UTF-16: save it in UTF-8",
 }
+_ALONE = "give its patch alone"
 
 
 @dataclass(frozen=True)
@@ -60,13 +55,13 @@ class Mail:
     """One mail, or a file without mails.
 
     :ivar subject: decoded, on one line and cut off at 300 characters; None if it is not a mail
-    :ivar text: all of it; of a mail that is encoded or has parts, the parts that are text, decoded
-    :ivar line: the number of its first line in the file; 0 if it is decoded
+    :ivar text: its message and its patch, decoded; all of a file without mails
+    :ivar number: its place in the file, counted from 1
     """
 
     subject: str | None
     text: bytes
-    line: int
+    number: int = 1
 
     @property
     def is_cover(self) -> bool:
@@ -83,116 +78,92 @@ class Mail:
         found = _BEFORE_TITLE.match(self.subject or "")
         return found[0] if found is not None else ""
 
-    def place(self, number: int) -> str:
-        """The line *number* of the text, counted from 1, as it follows the name of the file."""
-        return f":{self.line + number - 1}" if self.line else f", line {number} of the decoded mail"
+    def place(self, line: int) -> str:
+        """The line with this number, counted from 1, as it follows the name of the file."""
+        return f":{line}" if self.subject is None else f", mail {self.number}, line {line} below its headers"
 
 
 def mails_in(path: Path | None) -> Iterator[Mail]:
     """Yield each mail in a file; a file without mails is one.
 
     :param path: None for standard input
-    :raises Misuse: if it cannot be read, is larger than 64 MiB, is not text, or has a mail of more than 16
-        MiB, in HTML alone or whose base64 is damaged
+    :raises MissingTool: if it has mails and git is not installed
+    :raises Misuse: if it cannot be read, is larger than 64 MiB, is not text, has more than 1,000 mails, or
+        one of more than 16 MiB, in HTML alone or that git cannot decode
     """
     name = Path("standard input") if path is None else path
-    began, mail = 1, bytearray()
-    is_diff = False
-    for number, line in enumerate(_lines(path, name), 1):
-        # A line of a message may begin so, too; the one of a mailbox has headers below it.
-        if _HEADER.match(line) and (cut := _from_line_at_end(mail)):
-            yield _read(bytes(mail[:cut]), began, name)
-            del mail[:cut]
-            began, is_diff = number - 1, False
-        mail += line
-        if len(mail) > MOST_MAIL and not is_diff:
-            if _mail_of(mail) is not None:
-                most = size_text(MOST_MAIL)
-                raise Unreadable(name, f"a mail in it is larger than {most}: give its patch alone")
-            is_diff = True
-    yield _read(bytes(mail), began, name)
+    text = _read(path, name)
+    if not _BEGINS.match(text[:_MOST_HEAD]):
+        yield Mail(None, text)
+        return
+    if text.count(b"\nFrom ") >= MOST_MAILS:
+        raise Unreadable(name, f"it has more than {MOST_MAILS:,} mails: give single patches")
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "mbox").write_bytes(text)
+        _git("git mailsplit -b -o. mbox", place, name)
+        mails = sorted(place.glob("[0-9]*"))
+        for number, mail in enumerate(mails, 1):
+            if mail.stat().st_size > MOST_MAIL:
+                raise Unreadable(name, f"a mail in it is larger than {size_text(MOST_MAIL)}: {_ALONE}")
+            if (parts := _parts_that_count(mail.read_bytes())) is None:
+                says = "has no part in plain text: save it from its list's archive, or leave it out"
+                raise Unreadable(name, f"mail {number} in it {says}")
+            mail.write_bytes(parts)
+        _git('for m in [0-9]*; do git mailinfo -k "m$m" "p$m" <"$m" >"i$m" || exit; done', place, name)
+        for number, mail in enumerate(mails, 1):
+            message, patch, head = ((place / f"{kind}{mail.name}").read_bytes() for kind in "mpi")
+            yield Mail(_subject(head), message + patch, number)
 
 
-def _lines(path: Path | None, name: Path) -> Iterator[bytes]:
-    size, rest = 0, b""
+def _read(path: Path | None, name: Path) -> bytes:
+    text = bytearray()
     for piece in log_pieces(path, "patch"):
-        if not size and (says := next((says for at, says in _NO_TEXT.items() if piece.startswith(at)), "")):
+        if not text and (says := next((says for at, says in _NO_TEXT.items() if piece.startswith(at)), "")):
             raise Unreadable(name, f"it is {says}")
-        size += len(piece)
-        if size > MOST_PATCHES:
+        text += piece
+        if len(text) > MOST_PATCHES:
             raise Unreadable(name, f"it is larger than {size_text(MOST_PATCHES)}: give single patches")
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line + b"\n"
-    if rest:
-        yield rest
+    return bytes(text).removeprefix(_BOM)
 
 
-def _from_line_at_end(mail: bytearray) -> int:
-    """Where the last line begins, if it is one before a mail; otherwise 0."""
-    start = mail.rfind(b"\n", 0, -1) + 1
-    return start if _FROM_LINE.match(mail, start) else 0
+def _git(script: str, folder: Path, name: Path) -> None:
+    answer = plain_git(script, folder=folder, remedy=_ALONE)
+    if answer.returncode:
+        number = len(list(folder.glob("i*")))
+        said = complaint(answer.stderr)
+        raise Unreadable(name, f"git cannot read mail {max(number, 1)} in it ({said}): {_ALONE}")
 
 
-def _mail_of(raw: bytes | bytearray) -> bytes | bytearray | None:
-    """The text without the lines that may come before a mail; None if it does not begin with its headers."""
-    mail = raw.removeprefix(_BOM).lstrip(b"\r\n")
-    for _ in range(_MOST_LINES):
-        if mail.startswith((b"From ", b">From ")):
-            mail = mail.partition(b"\n")[2]
-    head = _head(mail)
-    return mail if _HEADER.match(head) and _OF_MAIL.search(head) else None
+def _parts_that_count(mail: bytes) -> bytes | None:
+    """The mail without the texts of its parts that are neither plain text nor a patch; None without a text.
+
+    A part begins and ends where it does for git: at the boundary of the innermost part that has parts.
+    """
+    kept, counted, at = bytearray(), False, 0
+    boundaries: list[bytes] = []
+    while True:
+        head_end = (mail.find(b"\n\n", at) + 1 or len(mail)) + 1
+        head = re.sub(rb"\n[ \t]+", b" ", mail[at : min(head_end, at + _MOST_HEAD)])
+        has_parts = _BOUNDARY.search(head)
+        if has_parts:
+            boundaries.append(b"\n--" + (has_parts[1] or has_parts[2]))
+        counts = not has_parts and (not _OTHER_TYPE.search(head) or bool(_PATCH_NAME.search(head)))
+        counted = counted or counts
+        following = mail.find(boundaries[-1], head_end - 1) if boundaries else -1
+        kept += mail[at:head_end]
+        if counts:
+            kept += mail[head_end : following if following >= 0 else None]
+        while following >= 0 and mail.startswith(b"--", following + len(boundaries[-1])):
+            kept += boundaries.pop() + b"--"
+            following = mail.find(boundaries[-1], following + 1) if boundaries else -1
+        if following < 0:
+            return bytes(kept) if counted else None
+        at = (mail.find(b"\n", following + 1) + 1) or len(mail)
+        kept += mail[following:at]
 
 
-def _head(mail: bytes | bytearray) -> bytes:
-    """The headers of a mail."""
-    return bytes(mail[:_MOST_HEAD]).replace(b"\r\n", b"\n").partition(b"\n\n")[0]
-
-
-def _read(raw: bytes, line: int, name: Path) -> Mail:
-    mail = _mail_of(raw)
-    if mail is None:
-        return Mail(None, raw, line)
-    written = _SUBJECT.search(_head(mail))
-    subject = decoded_subject(written[1].decode(errors="replace")) if written else ""
-    try:
-        parts = list(message_from_bytes(bytes(mail)).walk())
-        texts = {part: text for part in parts if (text := _text(part)) is not None}
-    except RecursionError:
-        raise Unreadable(
-            name, "a mail in it has parts too deep in one another: give its patch alone"
-        ) from None
-    except (MessageError, ValueError):
-        raise Unreadable(name, "a mail in it has damaged headers: give its patch alone") from None
-    if any(isinstance(defect, _DAMAGED) for part in texts for defect in part.defects):
-        raise Unreadable(name, "the base64 of a mail in it is damaged or cut: save the mail again")
-    if not texts and any(part.get_content_subtype() == "html" for part in parts):
-        raise Unreadable(
-            name, "a mail in it is in HTML alone: save it from its list's archive, or leave it out"
-        )
-    text = b"\n".join(texts.values())
-    return Mail(subject, raw, line) if text and raw.endswith(text) else Mail(subject, text, 0)
-
-
-def _text(part: Message) -> bytes | None:
-    """A part of a mail as kernel source is: in UTF-8, with lines that end in LF; None if it is not text."""
-    payload = part.get_payload(decode=True)
-    is_text = part.get_content_maintype() == "text" and part.get_content_subtype() != "html"
-    is_patch = part.get_content_subtype() == "x-patch" or _PATCH_NAME.fullmatch(part.get_filename() or "")
-    if not isinstance(payload, bytes) or not (is_text or is_patch):
-        return None
-    text = payload.replace(b"\r\n", b"\n")
-    try:
-        charset = codecs.lookup(part.get_content_charset() or "utf-8").name
-        return text if charset in _OF_DOMAINS else text.decode(charset).encode()
-    except (LookupError, ValueError):
-        # Not what its header says: the bytes, as an ordinary file has them.
-        return text
-
-
-def decoded_subject(written: str) -> str:
-    """The subject of a mail in plain text, on one line and cut off at 300 characters."""
-    text = " ".join(written[: 4 * _MOST_SUBJECT].split())
-    with suppress(MessageError, LookupError, ValueError):
-        text = str(make_header(decode_header(text))).encode(errors="replace").decode()
-    return " ".join(text.split())[:_MOST_SUBJECT]
+def _subject(head: bytes) -> str:
+    """The subject in what mailinfo says of a mail, on one line and cut off."""
+    lines = [line.removeprefix(b"Subject: ") for line in head.split(b"\n") if line.startswith(b"Subject: ")]
+    return " ".join(b" ".join(lines).decode(errors="replace").split())[:_MOST_SUBJECT]

@@ -20,7 +20,7 @@ STEPS, SECONDS_PER_STEP = 2131, 0.45
 #: Programs that a build calls, and the package that contains each.
 _PROGRAMS = {
     **{"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc"},
-    **{"pahole": "dwarves", "patch": "patch", "tar": "tar", "xz": "xz-utils", "perl": "perl"},
+    **{"pahole": "dwarves", "git": "git", "tar": "tar", "xz": "xz-utils", "perl": "perl"},
 }
 _HEADERS = {"libelf.h": "libelf-dev", "gelf.h": "libelf-dev"}
 _INCLUDE = Path("/usr/include")

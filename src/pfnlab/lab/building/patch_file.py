@@ -28,7 +28,7 @@ class PatchFile:
     :ivar files: the files it changes, creates or removes, relative to the top of the tree, each listed once,
         in patch order
     :ivar added: the number of lines it adds; *removed*: the number it removes
-    :ivar diffs: what patch(1) reads, one after the other: for each mail its diffs, and nothing else
+    :ivar diffs: what git applies, one after the other: for each mail its diffs, and nothing else
     :ivar reverse: whether it is to be applied in reverse
     """
 

@@ -27,18 +27,15 @@ from pathlib import Path
 from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.base.inert import shell_path, shell_word
 from pfnlab.lab.building.patch_file import PatchFile
+from pfnlab.lab.building.plain_git import plain_git
 from pfnlab.lab.building.source import KernelSource, files_of
 from pfnlab.lab.images.cache import cache_root, locked, make_cache_folder, trusted, write_cached
-from pfnlab.lab.images.tools import run
 from pfnlab.lab.images.trust import tighten
 
 #: Seconds to wait for another build in the same tree.
 _LOCK_LIMIT = 4 * 3600.0
-_PATCH_LIMIT = 60.0
 
 _ORIGINALS = "originals"
-
-_REFUSAL = re.compile(r"FAILED|can't find|malformed|garbage|ignored", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,6 @@ class WorkTree:
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch, name)
-            # One mail at a time, because patch(1) renames files at the end of what it reads.
             for diff in reversed(patch.diffs) if patch.reverse else patch.diffs:
                 self._apply(patch, diff)
 
@@ -80,16 +76,18 @@ class WorkTree:
         with tempfile.NamedTemporaryFile() as file:
             file.write(diff)
             file.flush()
-            command = [
-                *("patch", "-p1", "-f", "-F0", "--no-backup-if-mismatch", "-r", "-"),
-                *("-i", file.name, *["-R"] * patch.reverse),
-            ]
-            answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
+            answer = plain_git(
+                'git apply --whitespace=nowarn "$@"',
+                *["-R"] * patch.reverse,
+                file.name,
+                folder=self.folder,
+                remedy="give fewer patches",
+            )
         if answer.returncode:
             self._put_back()
             raise Undecided(
                 f"{patch.path} does not apply{' in reverse' * patch.reverse} to {self.source.label}: "
-                f"{_refusal(answer.stdout)}"
+                f"{answer.stderr.partition(chr(10))[0].removeprefix('error: ') or 'no message'}"
                 f"{_other_base(patch, self.source)}"
             )
 
@@ -127,7 +125,7 @@ class WorkTree:
             for name in names:
                 if name.endswith(".part"):
                     continue
-                # patch(1) removes a folder with its last file.
+                # git removes a folder with its last file.
                 below.mkdir(parents=True, exist_ok=True)
                 # A copy gets a new modification time, so that its objects are rebuilt.
                 shutil.copyfile(Path(place) / name, below / name)
@@ -177,17 +175,6 @@ def original(source: KernelSource, name: str) -> Path:
     """
     kept = source.folder.parent / _ORIGINALS / name
     return kept if not source.own and kept.is_file() else source.folder / name
-
-
-# The file and hunk that failed, taken from patch(1) output: the current file and the first complaint.
-def _refusal(output: str) -> str:
-    file = ""
-    for line in output.splitlines():
-        if line.startswith(("patching file ", "checking file ")):
-            file = line.split(" ", 2)[2] + ": "
-        elif _REFUSAL.search(line):
-            return file + line.strip()
-    return output.strip().partition("\n")[0] or "no message"
 
 
 def _other_base(patch: PatchFile, source: KernelSource) -> str:
