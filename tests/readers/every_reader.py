@@ -250,6 +250,7 @@ READERS = (
         ("src/pfnlab/explorer/page/*.bundle",),
         made_inputs.bundles,
         mended=input_sums.counted,
+        starts=("awk",),
     ),
     Reader("sos-folder", _inspect, made=made_inputs.folders, is_folder=True),
     Reader("sos-archive", _inspect, made=made_inputs.archives, mended=input_sums.summed),

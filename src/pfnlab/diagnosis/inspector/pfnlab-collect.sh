@@ -213,8 +213,9 @@ put_processes() {
 # shellcheck disable=SC2016
 program=''
 redact() {
-    seed=$(od -An -N4 -tu4 /dev/urandom 2>/dev/null | tr -d ' ')
-    awk -v seed="${seed:-$(date +%s)}" "$program"
+    PFNLAB_RANDOM=$(od -An -v -N4096 -tx1 /dev/urandom 2>/dev/null | tr -d ' \n')
+    export PFNLAB_RANDOM
+    awk "$program"
 }
 
 main() {

@@ -1,32 +1,10 @@
-# A bundle on standard input with other names and addresses, whose relations are the same, as one pass of any awk.
-# Of every file the lines of a known form pass, field by field; what has none is left out and counted. The rule is
-# that of src/pfnlab/diagnosis/inspector/sources/redaction.py, which knows more forms of the log. All physical addresses
-# move by as much. A regular expression here has no {n}, which mawk does not know, and no line an apostrophe, for
-# the program stands between two in the script.
+# A bundle on standard input with other names and addresses, whose relations are the same: pfnlab and the script that
+# collects a bundle where nothing is installed both run this program, with any awk. Of every file the lines of a known
+# form pass, field by field; what has none is left out and counted. The words between @ are filled in from
+# public_words.toml, and PFNLAB_RANDOM has the hexadecimal digits of which all that is random is made. A regular
+# expression here has no {n}, which mawk does not know, and no line an apostrophe, for the program stands between two
+# in the script. pfnlab-redact-log.awk and pfnlab-redact-shift.awk are parts of it.
 
-# The sum of two numbers of hexadecimal digits, digit by digit: those of an awk have 53 bits.
-function sum(one, other,    at, digit, over, made, width) {
-    width = length(one) > length(other) ? length(one) : length(other)
-    for (at = 0; at < width; at++) {
-        digit = over + (at < length(one) ? index(HEX, substr(one, length(one) - at, 1)) - 1 : 0)
-        digit += at < length(other) ? index(HEX, substr(other, length(other) - at, 1)) - 1 : 0
-        over = digit > 15
-        made = substr(HEX, digit % 16 + 1, 1) made
-    }
-    return over ? "1" made : made
-}
-function plain(digits) { sub(/^0+/, "", digits); return digits == "" ? "0" : digits }
-function below(one, other) {
-    one = plain(one); other = plain(other)
-    return length(one) != length(other) ? length(one) < length(other) : "x" one < "x" other
-}
-# Another physical address; those below 1 MiB are the same on every PC, and an end there is one of them.
-function moved(digits, is_end,    sums) {
-    if (below(digits, "100000") || is_end && plain(digits) == "100000") return digits
-    sums = sum(digits, SHIFT)
-    return length(plain(sums)) > 16 ? "ffffffffffffffff" : sums
-}
-function is_virtual(digits) { return !below(digits, "800000000000") }
 # A name of ours, the same for the same name of a kind.
 function ours(kind, name) {
     if (!((kind, name) in known)) known[kind, name] = ++counts[kind]
@@ -34,6 +12,7 @@ function ours(kind, name) {
 }
 function pid(digits) {
     digits += 0
+    if (!digits) return 0
     if (!(digits in pids)) pids[digits] = ++last_pid
     return pids[digits]
 }
@@ -43,6 +22,8 @@ function driver(name,    same) {
     gsub(/-/, "_", same)
     return same in public ? name : ours("driver", same)
 }
+function device(name) { return name ~ ("^" DEVICE "$") ? name : ours("device", name) }
+function group(name) { return name ~ /^[0-9]+$/ && length(name) < 6 ? name : ours("group", name) }
 function last_part(path) { sub(/\/+$/, "", path); sub(/.*\//, "", path); return path }
 function resource(name,    low, at) {
     sub(/[ \r]+$/, "", name)
@@ -54,9 +35,10 @@ function resource(name,    low, at) {
         if (index(tolower(name), tolower(telling[at])) == 1) return telling[at]
     return name ~ /^[A-Za-z0-9_-]+$/ ? driver(name) : ours("resource", name)
 }
-function release(text,    found) {
-    found = match(text, RELEASE) ? substr(text, 1, RLENGTH) : ""
-    return found == "" ? ours("kernel", text) : found
+# What is of a release as distributions name theirs. mawk does not find the longest match, so it is asked for each.
+function release(text,    size) {
+    for (size = length(text); size; size--) if (substr(text, 1, size) ~ RELEASE) return substr(text, 1, size)
+    return ours("kernel", text)
 }
 # A path below /sys/devices: bridges and devices stay, and the resource that it ends with.
 function system_path(path,    parts, count, at, made) {
@@ -77,55 +59,6 @@ function file(path,    deleted, name, found) {
     sub(/[0-9]$/, "0", found)
     return found (found ~ /\/$/ ? "" : ".") name deleted
 }
-# A range of a line, whose ends are moved.
-function moved_range(text, is_end,    at, ends, count, first, last, zero) {
-    if (!match(text, /0x[0-9a-f]+-0x[0-9a-f]+/) && !match(text, BARE_RANGE)) return ""
-    split(substr(text, RSTART, RLENGTH), ends, "-")
-    first = ends[1]; last = ends[2]
-    zero = sub(/^0x/, "", first) ? "0x" : ""
-    sub(/^0x/, "", last)
-    if (length(first) > 16 || length(last) > 16 || !is_end && is_virtual(first)) return ""
-    return substr(text, 1, RSTART - 1) zero moved(first) "-" zero moved(last, is_end) substr(text, RSTART + RLENGTH)
-}
-# Lines of the log: what it begins with, then the text, whose forms are fewer than those of pfnlab.
-function log_line(line,    head, parts, text) {
-    if (match(line, /^[0-9]+,[0-9]+,[0-9]+,[^;]*;/)) {
-        split(line, parts, ",")
-        head = parts[1] "," parts[2] "," parts[3] ",-;"
-    } else if (match(line, /^\[ *[0-9]+\.[0-9]+\] /)) {
-        head = substr(line, 1, RLENGTH)
-    } else RLENGTH = 0
-    line = substr(line, RLENGTH + 1)
-    if (match(line, /^\[ *[TC][0-9]+\] /)) line = substr(line, RLENGTH + 1)
-    if (match(line, /^[^ ]+ kernel: /)) { line = substr(line, RLENGTH + 1); head = head "host kernel: " }
-    text = log_text(line)
-    return text == "" ? "" : head text
-}
-function log_text(text,    first, comm, number) {
-    sub(/[ \r]+$/, "", text)
-    if (text ~ /^Linux version [^ ]/) { split(text, said, " "); return "Linux version " release(said[3]) }
-    if (match(text, /^Hypervisor detected: /)) {
-        text = substr(text, RLENGTH + 1)
-        return "Hypervisor detected: " (text ~ HYPERVISOR ? text : "unknown")
-    }
-    if (text ~ ("^(mtrr: )?MTRR default type: " TYPE "$")) return text
-    first = match(text, /^(x86\/PAT: |x86 PAT: |PAT: )/) ? substr(text, 1, RLENGTH) : ""
-    text = substr(text, length(first) + 1)
-    if (text ~ /^(PAT c|C)onfiguration \[0-7\]: ((WB|WC|UC-|UC|WT|WP) *)+$/ || text ~ PAT_OFF) return first text
-    if (match(text, OF_PROCESS) && RSTART > 1) {
-        comm = substr(text, 1, RSTART - 1)
-        text = substr(text, RSTART + 1)
-        number = text
-        sub(/ .*/, "", number)
-        text = moved_range(substr(text, length(number) + 1))
-        return text == "" ? "" : first ours("name", comm) ":" pid(number) text
-    }
-    if (text ~ OF_RANGE) {
-        text = moved_range(text)
-        return text == "" ? "" : first text
-    }
-    return ""
-}
 function mapping(line,    parts, ends, path, offset, start) {
     if (line !~ MAPPING) return ""
     split(line, parts, " ")
@@ -133,79 +66,78 @@ function mapping(line,    parts, ends, path, offset, start) {
     if (length(ends[1]) > 16 || length(ends[2]) > 16 || length(parts[3]) > 16) return ""
     match(line, /^[^ ]+ [^ ]+ [^ ]+ [^ ]+ [0-9]+ */)
     path = substr(line, RLENGTH + 1)
-    offset = kept_offset(path, parts[3], sum(ends[2], "0")) ? parts[3] : moved(parts[3])
-    line = sum(ends[1], up(owner)) "-" sum(ends[2], up(owner)) " " parts[2] " " offset " 00:00 " inode(parts[5])
+    offset = kept_offset(path, parts[3]) ? parts[3] : moved(parts[3])
+    line = lower(ends[1]) "-" lower(ends[2]) " " parts[2] " " offset " 00:00 " inode(parts[5])
     return path == "" ? line : line "        " file(path)
 }
-# Each process lies elsewhere, by a number of pages.
-function up(number) {
-    if (!(number in ups)) ups[number] = sprintf("%x000", 1 + int(rand() * 268435456))
-    return ups[number]
+# An address of a process, all of which lie lower by as many pages.
+function lower(digits,    made) {
+    if (!(owner in down)) down[owner] = lowest[owner] > 8191 ? draw(int(lowest[owner] / 8192)) : 0
+    if (value(digits) < down[owner] * 4096) return "00000000"
+    made = hex(value(substr(digits, 1, length(digits) - 3)) - down[owner]) substr(digits, length(digits) - 2)
+    while (length(made) < 8) made = "0" made
+    return made
 }
 # True where an offset is no address: a region of UIO or VFIO, or a place in a BAR.
-function kept_offset(path, offset,    device, number) {
-    if (path ~ /^\/dev\/uio[0-9]/) return below(offset, "5000")
+function kept_offset(path, offset,    folder, number, at) {
+    at = value(offset)
+    if (path ~ /^\/dev\/uio[0-9]/) return at < 5 * 4096
     if (path ~ /^anon_inode:\[vfio-device\]/) {
-        if (!below(offset, "10000000000")) return below(offset, "100000000000")
-        return !in_a_bar(offset) && below(offset, largest)
+        if (at >= 1099511627776) return at < 17592186044416
+        return !in_a_bar(at) && at < largest
     }
     if (path !~ /^\/sys\/devices\//) return 0
-    device = path
-    sub(/\/[^\/]*$/, "", device)
-    device = last_part(device)
+    folder = path
+    sub(/\/[^\/]*$/, "", folder)
+    folder = last_part(folder)
     number = last_part(path)
     sub(/^resource/, "", number)
     sub(/[^0-9].*/, "", number)
-    if (!((device, number) in starts)) return 0
-    if (!below(offset, starts[device, number]) && !below(ends_of[device, number], offset)) return 0
-    return !below(ends_of[device, number], sum(offset, starts[device, number]))
+    if (!((folder, number) in starts)) return 0
+    if (starts[folder, number] <= at && at <= ends_of[folder, number]) return 0
+    return at + starts[folder, number] <= ends_of[folder, number]
 }
-function in_a_bar(offset,    one) {
-    for (one in starts)
-        if (!below(offset, starts[one]) && !below(ends_of[one], offset)) return 1
+function in_a_bar(at,    one) {
+    for (one in starts) if (starts[one] <= at && at <= ends_of[one]) return 1
     return 0
 }
-function region(line,    parts, first, last) {
-    if (line !~ /^0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+[ \r]*$/) return ""
-    split(line, parts, /[ \r]/)
-    if (length(parts[1] parts[2] parts[3]) != 54) return ""
-    first = substr(parts[1], 3); last = substr(parts[2], 3)
-    if (below(first, last) && !below(first, "100000")) {
-        starts[device_of, line_number - 1] = first
-        ends_of[device_of, line_number - 1] = last
-        if (below(largest, difference(last, first))) largest = difference(last, first)
-    }
-    return "0x" moved(first) " 0x" moved(last) " " parts[3]
+function is_region(line) {
+    if (line !~ /^0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+[ \r]*$/) return 0
+    return match(line, / 0x[0-9a-f]+ /) == 19 && RLENGTH == 20 && length(line) > 55 && substr(line, 57) ~ /^[ \r]*$/
 }
-# The first number less the second, which is smaller: the complement is added.
-function difference(one, other,    at, made) {
-    while (length(other) < 16) other = "0" other
-    for (at = 1; at <= 16; at++) made = made substr(HEX, 17 - index(HEX, substr(other, at, 1)), 1)
-    made = sum(sum(one, made), "1")
-    return substr(made, length(made) - 15)
+function region(line) {
+    if (!is_region(line)) return ""
+    return "0x" moved(substr(line, 3, 16)) " 0x" moved(substr(line, 22, 16)) " " substr(line, 39, 18)
 }
-function register(line,    base, size, unit, kind, number) {
-    if (line !~ REGISTER || !match(line, TYPE)) return ""
-    kind = substr(line, RSTART, RLENGTH)
-    number = line; sub(/^reg/, "", number); sub(/:.*/, "", number)
-    base = line; sub(/.*base=0x/, "", base); sub(/ .*/, "", base)
+# A register of MTRRs: what it says, in said; zero where it has another form.
+function reads_register(line,    size, unit) {
+    if (line !~ REGISTER || !match(line, TYPE)) return 0
+    said["kind"] = substr(line, RSTART, RLENGTH)
+    said["number"] = line; sub(/^reg/, "", said["number"]); sub(/:.*/, "", said["number"])
+    said["base"] = line; sub(/.*base=0x/, "", said["base"]); sub(/ .*/, "", said["base"])
     size = line; sub(/.*size= */, "", size)
     unit = size; sub(/^[0-9]+ ?/, "", unit); unit = substr(unit, 1, 1)
     # No register is that large: such a number says something else.
-    if (!match(size, /^[0-9]+/) || RLENGTH > 9) return ""
-    size += 0
-    if (unit !~ /[KMG]/) unit = "M"
-    if (unit == "G") { size *= 1024; unit = "M" }
-    # What begins below 1 MiB stays and has all that moved in it.
-    if (below(base, "100000") && size > (unit == "M" ? 1 : 1024)) size += GIB * (unit == "M" ? 1024 : 1048576)
-    return "reg" substr(number, 1, 3) ": base=0x" moved(base) " (    0MB), size=" size unit "B, count=1: " kind
+    if (!match(size, /^[0-9]+/) || RLENGTH > 9 || length(said["base"]) > 16) return 0
+    said["start"] = value(said["base"])
+    said["end"] = said["start"] + size * (unit == "K" ? 1024 : unit == "G" ? 1073741824 : 1048576)
+    return 1
+}
+function register(line,    start, size, unit) {
+    if (!reads_register(line)) return ""
+    start = said["start"] + shift(said["start"])
+    size = said["end"] + shift(said["end"]) - start
+    unit = size % 1048576 ? "K" : "M"
+    line = sprintf("size=%5.0f%sB, count=1: %s", size / (unit == "K" ? 1024 : 1048576), unit, said["kind"])
+    line = sprintf("base=0x%s (%5.0fMB), %s", moved(said["base"]), int(start / 1048576), line)
+    return "reg" substr(said["number"], length(said["number"]) < 4 ? 1 : length(said["number"]) - 2) ": " line
 }
 function options(line,    words, count, at, made) {
     count = split(line, words, " ")
     for (at = 1; at <= count; at++)
         if (words[at] ~ OPTION) made = made (made == "" ? "" : " ") words[at]
         else lost = 1
-    left["/proc/cmdline"] += lost
+    if (lost) leave(called)
     lost = 0
     return made == "" ? " " : made
 }
@@ -237,6 +169,31 @@ function flags(line,    made) {
     if (line ~ / pat /) made = made " pat"
     return "flags\t:" made
 }
+function flags_of(line,    words, count, at, made) {
+    count = split(line, words, " ")
+    for (at = 2; at <= count; at++) made = made " " (words[at] ~ /^[a-z?][a-z?]$/ ? words[at] : "??")
+    return "VmFlags:" made
+}
+# A line of lspci that the inspector reads; its names come from a list of names.
+function listed_device(line,    made, parts, rest) {
+    sub(/\r$/, "", line)
+    if (line ~ LISTED_DEVICE) {
+        made = line; sub(/ .*/, "", made)
+        match(line, /\[[0-9a-f][0-9a-f][0-9a-f][0-9a-f]\]: /)
+        made = made " Class " substr(line, RSTART, RLENGTH) "Device "
+        rest = substr(line, RSTART + RLENGTH)
+        match(rest, IDS)
+        made = made substr(rest, RSTART, RLENGTH)
+        return made (match(rest, /\(prog-if [0-9a-f][0-9a-f][^0-9A-Za-z_]/) ? " " substr(rest, RSTART, 11) ")" : "")
+    }
+    if (reads_listed_memory(line)) return said["before"] moved(said["first"]) said["how"] said["size"]
+    if (line ~ /^[ \t]+Control: / && match(line, /[^0-9A-Za-z_]Mem[+-]/))
+        return "\tControl: " substr(line, RSTART + 1, 4)
+    if (line ~ /^[ \t]+IOMMU group: [0-9]+$/) return "\tIOMMU group: " group(substr(line, match(line, /[0-9]+$/)))
+    if (line ~ /^[ \t]+Kernel driver in use: [^ \t]+$/)
+        return "\tKernel driver in use: " driver(substr(line, match(line, /[^ \t]+$/)))
+    return ""
+}
 # The form of a file by its path: its kind, its path in the bundle, its name where lines are counted.
 function form(path,    parts) {
     other = called = path
@@ -257,7 +214,7 @@ function form(path,    parts) {
         kind = "config.gz"
         other = "/boot/config-" release(substr(path, 14))
         called = "/boot/config-*"
-    } else if (path ~ /^\/proc\/[0-9]+\/((smaps|maps|comm|fd)|(fd|fdinfo)\/[0-9]+)$/ && length(path) < 34) {
+    } else if (path ~ /^\/proc\/[0-9]+\/(smaps|maps|comm|fdinfo|fd|(fd|fdinfo)\/[0-9]+)$/ && length(path) < 34) {
         owner = parts[3]
         kind = "process " parts[4]
         other = "/proc/" pid(owner) substr(path, 7 + length(owner))
@@ -268,38 +225,36 @@ function form(path,    parts) {
 # A line of a file as the bundle has it; nothing for one without a form.
 function redacted(line,    parts, made, name) {
     if (kind == "list" && line ~ /^PAT memtype list:[ \r]*$/) return "PAT memtype list:"
-    if (kind == "list") return line ~ LISTED ? moved_range(line, 1) : ""
+    if (kind == "list") {
+        if (!reads_listed(line)) return ""
+        return said["before"] moved(said["first"]) "-0x" moved(said["last"]) said["after"]
+    }
     if (kind == "iomem") {
-        if (!match(line, /^ *[0-9a-f]+-[0-9a-f]+ : /)) return ""
-        made = substr(line, 1, RLENGTH)
-        name = resource(substr(line, RLENGTH + 1))
-        match(made, /^ */)
-        split(substr(made, RLENGTH + 1), parts, /[ -]+/)
-        if (length(parts[1]) > 16 || length(parts[2]) > 16) return ""
-        return substr(made, 1, RLENGTH) moved(parts[1]) "-" moved(parts[2]) " : " name
+        if (!reads_resource(line)) return ""
+        return said["before"] moved(said["first"]) "-" moved(said["last"]) " : " resource(said["name"])
     }
     if (kind == "mtrr") return register(line)
     if (kind == "log") return log_line(line)
     if (kind == "devices") return line ~ ("^" DEVICE "$") ? line : ""
-    if (kind == "debugfs") return line == "x86" ? line : ours("folder", line)
+    if (kind == "debugfs") return line in debugfs ? line : ours("folder", line)
     if (kind == "vendor" || kind == "device" || kind == "class")
         return line ~ /^0x[0-9a-f]+$/ && length(line) < 9 ? line : ""
     if (kind == "resource") return region(line)
-    if (kind == "config")
-        return line_number == 1 && line ~ /^ *[0-9a-f][0-9a-f]( [0-9a-f][0-9a-f])* *$/ ? substr(line, 1, 18) : ""
+    if (kind == "config") {
+        sub(/^ +/, "", line)
+        return line_number == 1 && line ~ /^[0-9a-f][0-9a-f]( [0-9a-f][0-9a-f])* *$/ ? substr(line, 1, 17) : ""
+    }
     if (kind == "driver") return "../../../../bus/pci/drivers/" driver(last_part(line))
     if (kind == "module") return "../../../../module/" driver(last_part(line))
-    if (kind == "iommu_group") {
-        line = last_part(line)
-        if (line !~ /^[0-9]+$/ || length(line) > 5) line = ours("group", line)
-        return "../../../kernel/iommu_groups/" line
-    }
+    if (kind == "iommu_group") return "../../../kernel/iommu_groups/" group(last_part(line))
     if (kind == "address") {
         if (line !~ /^0x[0-9a-f]+$/ || length(line) > 18) return ""
-        return is_virtual(substr(line, 3)) ? "0xffff800000000000" : "0x" moved(substr(line, 3))
+        return value(substr(line, 3)) >= USER_END ? "0xffff800000000000" : "0x" moved(substr(line, 3))
     }
     if (kind == "config.gz") return setting(line)
     if (kind == "release") return release(line)
+    if (kind == "system") return line_number == 1 && split(line, parts, " ") > 2 ? "Linux host " release(parts[3]) : ""
+    if (kind == "listing") return listed_device(line)
     if (kind == "host") return line_number == 1 ? "host" : ""
     if (kind == "modules") return module(line)
     if (kind == "cmdline") return options(line)
@@ -309,7 +264,7 @@ function redacted(line,    parts, made, name) {
     if (kind == "pids") return line ~ /^[0-9]+$/ ? pid(line) : ""
     if (kind == "process smaps" || kind == "process maps") {
         made = mapping(line)
-        if (made == "" && flags_follow && line ~ /^VmFlags:( [a-z0-9?][a-z0-9?])* *$/) made = line
+        if (made == "" && flags_follow && line ~ /^VmFlags:[ a-z0-9?]*$/) made = flags_of(line)
         flags_follow = made != "" && line !~ /^V/
         return made
     }
@@ -322,52 +277,70 @@ function redacted(line,    parts, made, name) {
     }
     return ""
 }
-function finish() {
+function finish(next_line) {
     if (kind == "log" && line_number && !kept) print " ..."
-    if ((kind == "list" || kind == "iomem" || kind == "mtrr") && kept < line_number)
+    if ((kind == "list" || kind == "iomem" || kind == "mtrr") && kept < line_number && next_line !~ /^cut /)
         printf "cut %s\tsome lines have not the form of this file\n", other
     kind = ""
     line_number = kept = flags_follow = 0
 }
+function reason(why) {
+    return why in reasons || why ~ /^longer than [0-9]+ MiB$/ && length(why) < 23 ? why : "it cannot be read"
+}
+# One line of the bundle as it is written.
+function write(line,    path, why) {
+    if (line ~ /^ /) {
+        line_number++
+        path = kind == "" ? "" : redacted(substr(line, 2))
+        if (path != "") { kept++; print " " path } else if (line != " ") leave(kind == "" ? "other files" : called)
+        return
+    }
+    finish(line)
+    path = substr(line, index(line, " ") + 1)
+    if (line ~ /^at [0-9]+(\.[0-9]+)?$/) print (time = line)
+    else if (line ~ /^(pfnlab-bundle 1|note root (yes|no))$/) print line (line ~ /^note/ ? "\nnote redacted yes" : "")
+    else if (line ~ /^(file|hex|link|folder) /) { if (form(path)) print substr(line, 1, index(line, " ")) other }
+    else if (line ~ /^(refused|absent|cut) /) {
+        why = path
+        sub(/\t.*/, "", path); sub(/.*\t/, "", why)
+        if (form(path)) print substr(line, 1, index(line, " ")) other "\t" reason(why)
+        kind = ""
+    } else if (line !~ /^end [0-9]+$/) leave("other files")
+}
+function leave(name) { if (!left[name]++) left_name[++lefts] = name }
+function names_of(words, found,    list, count, at) {
+    count = split(words, list, words ~ /\|/ ? "|" : " ")
+    for (at = 1; at <= count; at++) found[list[at]] = 1
+}
 BEGIN {
     HEX = "0123456789abcdef"
-    srand(seed)
-    GIB = 1 + int(rand() * 255)
-    SHIFT = sprintf("%x0000000", 4 * GIB)
-    largest = "0"
+    CONVFMT = "%.17g"
+    USER_END = 140737488355328
+    POOL = ENVIRON["PFNLAB_RANDOM"]
+    if (length(POOL) < 256) exit 1
     pids[1] = last_pid = 1
     count = split("@DRIVERS@", words, " ")
     for (at = 1; at <= count; at++) { gsub(/-/, "_", words[at]); public[words[at]] = 1 }
-    count = split("@CONFIGURATION@", words, " ")
-    for (at = 1; at <= count; at++) settings[words[at]] = 1
+    names_of("@CONFIGURATION@", settings)
+    names_of("@DEBUGFS@", debugfs)
+    names_of("@REASONS@", reasons)
+    names_of("@SOURCES@", sources)
+    names_of("@HYPERVISORS@", hypervisors)
     tellings = split("@TELLING@", telling, "|")
     h = "[0-9a-f]"; d = "[0-9]"
     DEVICE = h h h h h "?" h "?" h "?" h "?:" h h ":" h h "\\.[0-7]"
     BRIDGE = "pci" h h h h h "?" h "?" h "?" h "?:" h h
     BAR_FILE = "^resource" d d "?(_wc)?$"
-    MODE = "(write-(back|combining|through|protected)|uncached-minus|uncached|0x" h "|" d ")"
-    RANGE = "(0x)?" h h h h "+-(0x)?" h h h h "+"
-    BARE_RANGE = h h h h "+-" h h h h "+"
     LISTED = "(write-(back|combining|through|protected)|uncached-minus|uncached)"
     LISTED = "^(PAT: \\[mem 0x" h "+-0x" h "+\\] " LISTED "|" LISTED " @ 0x" h "+-0x" h "+)[ \r]*$"
     FILE = "^(@FILES@)$"
     RESOURCE = "^(@RESOURCES@)$"
-    RELEASE = "^@RELEASE@"
-    HYPERVISOR = "^(@HYPERVISORS@)$"
+    RELEASE = "^(@RELEASE@)$"
     OPTION = "^(@OPTIONS@)$"
-    PAT_OFF = "^(PAT support disabled (via boot option|by the firmware"
-    PAT_OFF = PAT_OFF "|because CONFIG_(X86_PAT|MTRR) is disabled in the kernel)\\."
-    PAT_OFF = PAT_OFF "|MTRRs disabled, skipping PAT initialization too\\."
-    PAT_OFF = PAT_OFF "|PAT not supported by (the )?CPU\\.|PAT MSR is 0, disabled\\.)$"
     TYPE = "(uncachable|write-combining|write-through|write-protect|write-back)"
-    OF_PROCESS = ":" d "+ (freeing invalid memtype|map pfn expected mapping type " MODE " for"
-    OF_PROCESS = OF_PROCESS "|map pfn RAM range req " MODE " for|conflicting memory types) "
-    OF_PROCESS = OF_PROCESS "(\\[mem )?" RANGE "\\]?(, got " MODE "| " MODE "<->" MODE ")?$"
-    OF_RANGE = "^((memtype_reserve|reserve_memtype) failed (\\[mem )?" RANGE "\\]?, track " MODE ", req " MODE
-    OF_RANGE = OF_RANGE "|ioremap error for " RANGE ", requested " MODE ", got " MODE
-    OF_RANGE = OF_RANGE "|e820: reserve RAM buffer \\[mem " RANGE "\\])$"
-    DEVICE_FILE = "^(/dev/(mem|kfd|hpet|fb" d "|dri/|nvidia|uio" d "|infiniband/|vfio/|accel/)"
-    DEVICE_FILE = DEVICE_FILE "|/proc/bus/pci/|anon_inode:\\[vfio-device\\])"
+    DEVICE_FILE = "^@DEVICES@"
+    IDS = "\\[" h h h h ":" h h h h "\\]"
+    LISTED_DEVICE = "^(" h h h h "?" h "?" h "?" h "?:)?" h h ":" h h "\\.[0-7] .*\\[" h h h h "\\]: .*" IDS
     MAPPING = "^" h "+-" h "+ [rwxsp-][rwxsp-][rwxsp-][rwxsp-] " h "+ " h "+:" h "+ " d "+( +.*)?$"
     REGISTER = "^reg" d "+: base=0x" h "+ \\( *" d "+ ?[KMG]?B?\\), size= *" d "+ ?[KMG]?B?"
     REGISTER = REGISTER "(, count=" d "+: [a-z-]+|: [a-z-]+, count=" d "+)[ \r]*$"
@@ -378,35 +351,15 @@ BEGIN {
     kinds["/proc/sys/kernel/hostname"] = "host"; kinds["/proc/config.gz"] = "config.gz"
     kinds["/proc/modules"] = "modules"; kinds["/proc/cmdline"] = "cmdline"; kinds["/proc/cpuinfo"] = "flags"
     kinds["/sys/hypervisor/type"] = "hypervisor"; kinds["/proc"] = "pids"
+    kinds["uname -a"] = "system"; kinds["lspci -nnvv"] = "listing"
     kinds["/sys/class/dmi/id/sys_vendor"] = kinds["/sys/class/dmi/id/product_name"] = "guest"
 }
-/^ / {
-    line_number++
-    line = kind == "" ? "" : redacted(substr($0, 2))
-    if (line == "") { if ($0 != " ") left[kind == "" ? "other files" : called]++; next }
-    kept++
-    print " " line
-    next
-}
-{ finish() }
-/^at [0-9]+$/ { time = $0; print; next }
-/^(pfnlab-bundle 1|note root (yes|no))$/ { print; if ($1 == "note") print "note redacted yes"; next }
-/^(file|hex|link|folder) / {
-    if (form(substr($0, index($0, " ") + 1))) print $1 " " other
-    next
-}
-/^(refused|absent) / {
-    path = substr($0, index($0, " ") + 1)
-    why = path
-    sub(/\t.*/, "", path); sub(/.*\t/, "", why)
-    if (why !~ /^(No such file or directory|Permission denied|Operation not permitted)$/) why = "it cannot be read"
-    if (form(path)) printf "%s %s\t%s\n", $1, other, why
-    kind = ""
-    next
-}
-{ left["other files"]++ }
+{ lines[NR] = $0 }
 END {
-    finish()
-    for (name in left) if (left[name]) print "note left " left[name] " " name
-    print time
+    if (length(POOL) < 256) exit 1
+    measure()
+    for (at = 1; at <= NR; at++) write(lines[at])
+    finish("")
+    for (at = 1; at <= lefts; at++) print "note left " left[left_name[at]] " " left_name[at]
+    if (time != "") print time
 }

@@ -67,6 +67,9 @@ _ERRORS = {
     os.strerror(number).lower(): name for number, name in sorted(_errno.errorcode.items(), reverse=True)
 }
 
+#: What an error may be called, in small letters.
+ERRORS = frozenset({*_ERRORS, *map(str, _errno.errorcode), *map(str.lower, _errno.errorcode.values())})
+
 
 class SaidRange(msgspec.Struct, frozen=True):
     """A half-open range in a message; it has no end if the message gives a single address."""

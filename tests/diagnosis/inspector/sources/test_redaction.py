@@ -6,14 +6,17 @@ import re
 from itertools import product
 from pathlib import Path
 
+import pytest
 from fake_root import fake_root, link, smaps, write
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.sources.bundle import Bundle, Entry, written
+from pfnlab.diagnosis.inspector.sources import collecting, redaction
+from pfnlab.diagnosis.inspector.sources.bundle import Entry, written
 from pfnlab.diagnosis.inspector.sources.collecting import Recorder, collect
 from pfnlab.diagnosis.inspector.sources.origins import open_origin
 from pfnlab.diagnosis.inspector.sources.redaction import redacted
@@ -113,9 +116,10 @@ def test_a_line_of_the_log_names_the_same_process(machine_root: Path, tmp_path: 
 def test_the_same_bundle_gives_the_same(machine_root: Path) -> None:
     """So two people may speak of one."""
     entries = Recorder(RootFolder(machine_root))
-    snapshot = snapshot_of(entries)
+    snapshot_of(entries)
+    text = written(entries.entries, [])
 
-    assert redacted(entries.entries, snapshot) == redacted(entries.entries, snapshot)
+    assert redacted(text) == redacted(text)
 
 
 def test_the_size_in_a_line_about_a_register_stays(machine_root: Path, tmp_path: Path) -> None:
@@ -135,9 +139,8 @@ def test_the_size_in_a_line_about_a_register_stays(machine_root: Path, tmp_path:
 def test_a_file_of_another_kind_is_left_out() -> None:
     """Nobody knows what is in it."""
     entries = [Entry("file", "/etc/shadow", b"root:x\n"), Entry("file", "/proc/7/environ", b"KEY=x\n")]
-    snapshot = snapshot_of(Bundle(written(entries, []), "b"))
 
-    assert b"x" not in b"".join(one.data for one in redacted(entries, snapshot)[0])
+    assert b"pfnlab-bundle 1\nnote left 2 other files\nend 2\n" == redacted(written(entries, []))
 
 
 _PLACES = st.lists(st.tuples(st.integers(0x1000, 0x1800), st.integers(1, 0x100)), min_size=1, max_size=6)
@@ -181,3 +184,65 @@ def test_a_process_that_only_has_a_file_open_is_renumbered(tmp_path: Path) -> No
     text = both(root, tmp_path)[2]
 
     assert (False, False) == (b"31337" in text, b"secretd" in text)
+
+
+def test_without_awk_it_is_said(machine_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, and nothing is written."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(MissingTool, match="install mawk"):
+        collect(tmp_path / "bundle", RootFolder(machine_root), redact=True)
+
+    assert not (tmp_path / "bundle").exists()
+
+
+@for_each(
+    "program, error",
+    [("{ exit 7 }", "exit 7"), ("BEGIN { while (1) n++ }", "did not redact"), ("}", "could not redact")],
+)
+def test_an_awk_that_fails_leaves_no_bundle(
+    machine_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, error: str
+) -> None:
+    """One with an error, and one that has no end."""
+    monkeypatch.setattr(redaction, "program_text", lambda: program)
+    monkeypatch.setattr(redaction, "_SECONDS", 1)
+
+    with pytest.raises(Undecided, match=error):
+        collect(tmp_path / "bundle", RootFolder(machine_root), redact=True)
+
+    assert not (tmp_path / "bundle").exists()
+
+
+def _unchanged(machine_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(redaction, "program_text", lambda: "{ print }")
+    for name, redact in (("plain", False), ("redacted", True)):
+        collect(tmp_path / name, RootFolder(machine_root), redact=redact)
+    texts = [(tmp_path / name).read_bytes() for name in ("plain", "redacted")]
+    plain, other = (re.sub(rb"(?m)^(at|end) .*\n", b"", text) for text in texts)
+    return plain == other
+
+
+def test_python_changes_nothing_itself(
+    machine_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a program that changes nothing, the bundle is that of the machine: no rule has a second copy."""
+    assert _unchanged(machine_root, tmp_path, monkeypatch)
+
+
+def test_a_second_rule_in_python_is_seen(
+    machine_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that replaces the name of the host."""
+    own = redaction.redacted
+    monkeypatch.setattr(collecting, "redacted", lambda text: own(text.replace(b"farhost", b"host")))
+
+    assert not _unchanged(machine_root, tmp_path, monkeypatch)
+
+
+def test_the_public_words_are_read_at_one_place() -> None:
+    """By the module that fills them into the program."""
+    package = Path(redaction.__file__).parents[3]
+
+    readers = [path.name for path in package.rglob("*.py") if "public_words" in path.read_text("utf-8")]
+
+    assert ["redaction.py"] == readers

@@ -72,9 +72,12 @@ def written(entries: Iterable[Entry], notes: Iterable[tuple[str, str]]) -> bytes
     parts = [MAGIC + VERSION + b"\n"]
     parts += [b"note %s %s\n" % (word.encode(), value.encode()) for word, value in notes]
     parts += _directives(entries)
-    lines = sum(part.count(b"\n") for part in parts)
-    parts.append(b"end %d\n" % lines)
-    return b"".join(parts)
+    return ended(b"".join(parts))
+
+
+def ended(text: bytes) -> bytes:
+    """Add the last line of a bundle to its text."""
+    return text + b"end %d\n" % text.count(b"\n")
 
 
 def _directives(entries: Iterable[Entry]) -> Iterator[bytes]:
@@ -194,7 +197,7 @@ class Bundle:
         self._check_lines()
         self._read_directives()
         self.root = self._notes.get("root", "yes") == "yes"
-        self.left_out = tuple(self._left)
+        self.left_out = tuple(sorted(self._left, key=lambda one: one.name))
         proc = self._parts.get("/proc")
         listed = proc is not None and proc.kind == b"folder"
         self._pids = frozenset(decoded(self._content(proc)).split() if proc and listed else ())

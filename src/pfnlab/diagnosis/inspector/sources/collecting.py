@@ -9,52 +9,22 @@ from pathlib import Path
 
 from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
-from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
 from pfnlab.diagnosis.inspector.parsing import machine_facts
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
 from pfnlab.diagnosis.inspector.parsing.pci_files import CONFIG_BYTES, trimmed_listing
 from pfnlab.diagnosis.inspector.parsing.process_files import is_device_file, trimmed
 from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI, MOST_SMALL, FileText, TextFiles
-from pfnlab.diagnosis.inspector.sources import redacted_names
 from pfnlab.diagnosis.inspector.sources.bundle import WORDS, Entry, packed, written
-from pfnlab.diagnosis.inspector.sources.redaction import redacted
+from pfnlab.diagnosis.inspector.sources.redaction import program_text, redacted
 
 #: The place of the program in the script.
 _PLACE = "program=''\n"
-_WORD = re.compile(r"@([A-Z]+)@")
-_TIMES = re.compile(r"(\[[^\]]+\]|\))\{([0-9]+)(?:,([0-9]+))?\}")
 
 
 def script_text() -> str:
     """Return the script that writes the same bundle on a machine where nothing is installed."""
-    folder = files("pfnlab.diagnosis.inspector")
-    script = folder.joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
-    program = folder.joinpath("pfnlab-redact.awk").read_text(encoding="utf-8")
-    words = {
-        "DRIVERS": " ".join(sorted(redacted_names.DRIVERS)),
-        "CONFIGURATION": " ".join(sorted(redacted_names.CONFIGURATION)),
-        "TELLING": "|".join((*redacted_names.TELLING, *BOOT_FRAMEBUFFERS)),
-        "GUESTS": machine_facts.GUESTS,
-        "HYPERVISORS": "|".join(sorted(redacted_names.HYPERVISORS)),
-        "FILES": plain_expression(redacted_names.FILES),
-        "RESOURCES": plain_expression(redacted_names.RESOURCES),
-        "RELEASE": plain_expression(redacted_names.RELEASE),
-        "OPTIONS": plain_expression(redacted_names.OPTIONS),
-    }
-    whole = _WORD.sub(lambda found: words[found[1]].replace("\\", "\\\\"), program)
-    return script.replace(_PLACE, f"program='{whole}'\n")
-
-
-def plain_expression(expression: str) -> str:
-    """Rewrite a regex for any awk: no {n}, only capturing groups; it may allow more repetitions."""
-
-    def times(found: re.Match[str]) -> str:
-        least, most = int(found[2]), int(found[3] or found[2])
-        if found[1] == ")":
-            return ")+" if least else ")*"
-        return found[1] * least + f"{found[1]}?" * (most - least)
-
-    return _TIMES.sub(times, expression.replace("(?:", "("))
+    script = files("pfnlab.diagnosis.inspector").joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
+    return script.replace(_PLACE, f"program='{program_text()}'\n")
 
 
 _MAPS = re.compile(r"/proc/[0-9]+/s?maps")
@@ -74,11 +44,8 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     """
     recorder = Recorder(files)
     found = snapshot_of(recorder)
-    entries, notes = recorder.entries, [("root", "yes" if files.root else "no")]
-    if redact:
-        entries, left = redacted(entries, found)
-        notes += [("redacted", "yes"), *(("left", f"{one.lines} {one.name}") for one in left)]
-    data = written(entries, notes)
+    text = written(recorder.entries, [("root", "yes" if files.root else "no")])
+    data = redacted(text) if redact else text
     try:
         write_whole(path, packed(data) if path.suffix == ".gz" else data, private=True)
     except OSError as trouble:

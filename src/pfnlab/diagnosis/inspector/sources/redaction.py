@@ -1,183 +1,170 @@
 """Redact a bundle: change names and addresses but keep how they relate.
 
-Lines of a known form pass, field by field; others are dropped and counted. Names are replaced
-(:mod:`.redacted_names`) unless any machine may have them (``public_words.toml``). Physical addresses move
-(:mod:`.address_shift`); all addresses in a process move by the same amount.
+Only the awk program does it, here and in the script that collects where nothing is installed.
 """
 
 import hashlib
+import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import resource
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from importlib.resources import files
 from random import Random
+from typing import Any
 
-import msgspec
+from pfnlab.base.errors import MissingTool, TimedOut, Undecided
+from pfnlab.base.inert import visible_name
+from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
+from pfnlab.diagnosis.inspector.parsing import machine_facts
+from pfnlab.diagnosis.inspector.parsing.process_files import DEVICE_FILE
+from pfnlab.diagnosis.inspector.sources.bundle import ended
+from pfnlab.diagnosis.messages.family_files import FamilyKind, RangeEnd, families
+from pfnlab.diagnosis.messages.template import PAT_PREFIX, FieldSlot, LineTemplate, Literal
+from pfnlab.diagnosis.messages.template_fields import ERRORS, FIELDS
 
-from pfnlab.diagnosis.inspector.host_snapshot import Snapshot, UnkeptLines
-from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists
-from pfnlab.diagnosis.inspector.parsing.assembly import COMMAND_LINE, HOST, MODULES, PACKED_CONFIG, RELEASE
-from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, UNAME
-from pfnlab.diagnosis.inspector.sources.address_shift import shift_for
-from pfnlab.diagnosis.inspector.sources.bundle import ACCESS, Entry
-from pfnlab.diagnosis.inspector.sources.redacted_devices import (
-    CONFIG_KEPT,
-    RedactedDevices,
-    RedactedProcesses,
-)
-from pfnlab.diagnosis.inspector.sources.redacted_log import RedactedLog
-from pfnlab.diagnosis.inspector.sources.redacted_names import (
-    CONFIGURATION,
-    DEBUGFS,
-    OPTIONS,
-    PCI_ADDRESS,
-    FileForm,
-    RedactedNames,
-    TextForm,
-    each,
-    nothing,
-)
-
-#: The name under which lines of unknown files are counted, because the real name may be private.
-OTHERS = "other files"
-_PROCESS = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|comm|fdinfo|fd|(?:fd|fdinfo)/[0-9]{1,7})")
-_PID = re.compile(r"[0-9]{1,10}")
-_CONFIG = re.compile(r"/boot/config-([^/]+)")
-_SPACE = re.compile(rf"/sys/bus/pci/devices/{PCI_ADDRESS}/config")
-_OPTION = re.compile(OPTIONS)
-_SETTING = re.compile(r"CONFIG_([A-Z0-9_]+)=(?:[ymn]|[0-9]{1,9})|# CONFIG_([A-Z0-9_]+) is not set")
-#: Lists in which a missing line matters, and the note added to them.
-_WHOLE, _LOST = (
-    (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS),
-    "some lines have not the form of this file",
-)
-_DEBUGFS = "/sys/kernel/debug"
+_PARTS = ("pfnlab-redact.awk", "pfnlab-redact-log.awk", "pfnlab-redact-shift.awk")
+_PLACE = re.compile(r"@([A-Z]+)@")
+#: Seconds and bytes of memory that the program may take, and the random bytes that it gets.
+_SECONDS, _MEMORY, _RANDOM_BYTES = 300, 4 << 30, 4096
 
 
-def redacted(entries: Iterable[Entry], snapshot: Snapshot) -> tuple[list[Entry], tuple[UnkeptLines, ...]]:
-    """Rewrite the entries and count dropped lines; the same input always gives the same output."""
-    redaction = _Redaction(list(entries), snapshot)
-    found = list(redaction.entries())
-    return found, tuple(UnkeptLines(name, lines) for name, lines in sorted(redaction.left.items()) if lines)
+def redacted(bundle: bytes) -> bytes:
+    """Return a bundle with other names and addresses; the same bundle always gives the same result.
+
+    :raises MissingTool: if there is no awk
+    :raises Undecided: if it fails, or a limit passes
+    """
+    awk = shutil.which("awk")
+    if awk is None:
+        raise MissingTool("`awk` is not on this machine, and redacts bundles: install mawk")
+    # Seeded from the content, so that two parts of a bundle agree with no stored state.
+    pool = Random(hashlib.sha256(bundle).digest()).randbytes(_RANDOM_BYTES).hex()
+    with subprocess.Popen(
+        [awk, program_text()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "PFNLAB_RANDOM": pool},
+    ) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        try:
+            text, errors = process.communicate(bundle, timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise TimedOut(
+                f"awk did not redact the bundle in {_SECONDS} s: collect it without --redact"
+            ) from None
+    if process.returncode or errors:
+        why = errors.decode(errors="replace").strip().partition("\n")[0] or f"exit {process.returncode}"
+        raise Undecided(f"awk could not redact the bundle: {visible_name(why)}")
+    return ended(text)
 
 
-class _Redaction:
-    def __init__(self, entries: list[Entry], snapshot: Snapshot) -> None:
-        self._entries = entries
-        self._kinds = {(entry.path, entry.kind) for entry in entries}
-        self.left: Counter[str] = Counter()
-        # Seeded from the content, so that two parts of a bundle agree with no stored state.
-        digest = hashlib.sha256()
-        for entry in entries:
-            digest.update(entry.path.encode("utf-8", "surrogateescape") + b"\0" + entry.data)
-        random = Random(digest.digest())
-        shift = shift_for(snapshot, random)
-        self._names = names = RedactedNames()
-        log = RedactedLog(names, shift)
-        self._devices = RedactedDevices(names, shift)
-        self._processes = RedactedProcesses(names, shift, snapshot, random)
-        self._forms: dict[str, TextForm] = {
-            **dict.fromkeys((machine_facts.KMSG, DMESG, JOURNAL), log.lines),
-            COMMAND_LINE: self._options,
-            MODULES: each(self._module),
-            HOST: lambda _: iter(("host",)),
-            RELEASE: each(names.release),
-            UNAME: self._system,
-            "/proc": lambda text: map(
-                str, sorted(map(names.pid, map(int, filter(_PID.fullmatch, text.split()))))
-            ),
-            machine_facts.CPUINFO: lambda text: iter(
-                machine_facts.trimmed_processor(text.encode("ascii", "replace")).decode().splitlines()
-            ),
-            machine_facts.HYPERVISOR_TYPE: each(lambda line: line if line in ("xen", "kvm") else "unknown"),
-            **dict.fromkeys(machine_facts.DMI, _guest_words),
-            PACKED_CONFIG: each(_setting),
-            _DEBUGFS: each(lambda name: name if name in DEBUGFS else names.folder(name)),
-        }
-        for pid in sorted(self._all_pids()):
-            names.pid(pid)
-        for process in snapshot.processes or ():
-            names.process(process.comm)
-
-    def entries(self) -> Iterator[Entry]:
-        """The kept entries, redacted."""
-        for entry in self._entries:
-            found = self._form(entry.path)
-            if found is None:
-                self.left[OTHERS] += _lines(entry.data)
-                continue
-            if entry.kind.encode() in ACCESS:
-                yield msgspec.structs.replace(entry, path=found.path, why=self._names.reason(entry.why))
-                continue
-            lost = 0
-            if entry.kind == "hex":
-                # No reader uses the rest of the kept text.
-                data = entry.data[:CONFIG_KEPT] if _SPACE.fullmatch(entry.path) else b""
-            else:
-                text = entry.data.decode("utf-8", "surrogateescape")
-                lines = list(found.form(text))
-                lost = max(0, _lines(entry.data) - len(lines))
-                self.left[found.called] += lost
-                data = "\n".join(lines).encode("ascii")
-                if entry.kind == "file" and lines:
-                    data += b"\n"
-            yield msgspec.structs.replace(entry, path=found.path, data=data)
-            if lost and entry.path in _WHOLE and (entry.path, "cut") not in self._kinds:
-                # Without this note a reader would take the list to be complete.
-                yield Entry("cut", entry.path, why=_LOST, seconds=entry.seconds)
-
-    def _form(self, path: str) -> FileForm | None:
-        if path in self._forms:
-            return FileForm(path, path, self._forms[path])
-        if found := _CONFIG.fullmatch(path):
-            return FileForm(f"/boot/config-{self._names.release(found[1])}", "/boot/config-*", each(_setting))
-        if _SPACE.fullmatch(path):
-            return FileForm(path, path, nothing)
-        if (found := _PROCESS.fullmatch(path)) is None:
-            return self._devices.of(path)
-        pid, file = int(found[1]), found[2]
-        called = f"/proc/*/{file.partition('/')[0]}"
-        return FileForm(f"/proc/{self._names.pid(pid)}/{file}", called, self._processes.form(pid, file))
-
-    def _all_pids(self) -> set[int]:
-        found = {int(pid[1]) for entry in self._entries if (pid := _PROCESS.fullmatch(entry.path))}
-        for entry in self._entries:
-            if entry.path == "/proc":
-                found |= {
-                    int(name)
-                    for name in entry.data.decode("ascii", "replace").split()
-                    if _PID.fullmatch(name)
-                }
-        return found
-
-    def _options(self, text: str) -> Iterator[str]:
-        words = text.split()
-        kept = [word for word in words if _OPTION.fullmatch(word)]
-        # The line stays but loses some of its words.
-        self.left[COMMAND_LINE] += len(kept) < len(words)
-        yield " ".join(kept)
-
-    def _system(self, text: str) -> Iterator[str]:
-        words = text.partition("\n")[0].split()
-        if len(words) > 2:
-            yield f"Linux host {self._names.release(words[2])}"
-
-    def _module(self, line: str) -> str | None:
-        found = machine_facts.modules(line.encode("ascii", "replace"))
-        if not found:
-            return None
-        users = ",".join(map(self._names.driver, found[0].users))
-        return f"{self._names.driver(found[0].name)} 0 0 {users or '-'}"
+def program_text() -> str:
+    """Return the program, with its words filled in; it has no apostrophe."""
+    folder = files("pfnlab.diagnosis.inspector")
+    program = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _PARTS)
+    table: dict[str, Any] = tomllib.loads(
+        folder.joinpath("sources/public_words.toml").read_text(encoding="utf-8")
+    )
+    lists = {name: "|".join(words) for name, words in table.items() if not isinstance(words, str)}
+    names = {name: " ".join(words.split()) for name, words in table.items() if isinstance(words, str)}
+    words = {
+        **{name: names[name] for name in ("drivers", "configuration", "debugfs", "sources")},
+        **{name: lists[name] for name in ("hypervisors", "reasons")},
+        "telling": "|".join((*table["telling"], *BOOT_FRAMEBUFFERS)),
+        "guests": machine_facts.GUESTS,
+        "errors": "|".join(sorted(ERRORS)),
+        **{
+            name: plain_expression("".join(table[name]))
+            for name in ("files", "resources", "release", "options")
+        },
+        "devices": plain_expression(DEVICE_FILE.decode()),
+    }
+    text = {name: _quoted(value) for name, value in words.items()}
+    text["messages"] = "\n".join(_messages())
+    text["fields"] = "\n".join(
+        f'    fields["{name}"] = "^({_quoted(plain_expression(FIELDS[name].pattern))})$"'
+        for name in _fields()
+    )
+    return _PLACE.sub(lambda found: text[found[1].lower()], program)
 
 
-def _setting(line: str) -> str | None:
-    found = _SETTING.fullmatch(line)
-    return line if found and (found[1] or found[2]) in CONFIGURATION else None
+def _quoted(text: str) -> str:
+    """Return text for a string of awk between apostrophes of the shell."""
+    return text.translate({ord(letter): f"\\{ord(letter):03o}" for letter in "\\\"'"})
 
 
-def _guest_words(text: str) -> Iterator[str]:
-    first = text.partition("\n")[0]
-    yield " ".join(word for word in machine_facts.GUESTS.split("|") if word in first)
+def _templates() -> Iterator[tuple[LineTemplate, str, str]]:
+    """Yield the log's messages, each with its unit and second number, those with most literal text first."""
+    found = [
+        (
+            LineTemplate(wording.text),
+            "b" if wording.unit == 1 else "p",
+            "s" if wording.end is RangeEnd.SIZE else "e",
+        )
+        for family in families()
+        if family.kind is FamilyKind.LOG
+        for wording in family.wording
+    ]
+    # A form of fields alone is no message of the kernel.
+    return iter(sorted((one for one in found if _key(one[0])), key=lambda one: -_letters(one[0])))
 
 
-def _lines(data: bytes) -> int:
-    return sum(1 for line in data.split(b"\n") if line)
+def _letters(template: LineTemplate) -> int:
+    return sum(min(map(len, one.choices)) for one in template.tokens if isinstance(one, Literal))
+
+
+def _key(template: LineTemplate) -> tuple[str, ...]:
+    return max(template.needed, key=lambda group: min(map(len, group)), default=())
+
+
+def _messages() -> Iterator[str]:
+    for template, unit, end in _templates():
+        words = "|".join(_key(template))
+        # Blanks do not count: the program reads one where there are several.
+        text = re.sub(" +", " ", template.text.removeprefix(PAT_PREFIX))
+        yield f'    message("{unit}", "{end}", "{_quoted(words)}", "{_quoted(text)}")'
+
+
+def _fields() -> list[str]:
+    tokens = (token for template, *_ in _templates() for token in template.tokens)
+    return sorted({token.name for token in tokens if isinstance(token, FieldSlot)})
+
+
+_LOOKING = re.compile(r"\(\?<?[=!](?:\\.|[^()\\])*\)")
+_CLASS = re.compile(r"\\([dws])|\\S|\\b|\\.|\[(?:\\.|[^\]\\])*\]")
+_INSIDE = {"d": "0-9", "w": "A-Za-z0-9_", "s": " \t"}
+_TIMES = re.compile(r"(\[[^\]]+\]|\)|\\.|[^\\)\]])\{([0-9]+)(,?)([0-9]*)\}")
+_SPECIAL = ".[]()*+?|^$\\"
+#: Optional repetitions that an expression spells out; with more of them mawk takes exponential time.
+_MOST_TIMES = 5
+
+
+def plain_expression(expression: str) -> str:
+    """Rewrite a regex for any awk: only capturing groups, no {n} and no context; it may match more."""
+
+    def one_class(found: re.Match[str]) -> str:
+        text = found[0]
+        if text.startswith("["):
+            inner = re.sub(r"\\([dws])", lambda name: _INSIDE[name[1]], text[1:-1])
+            return f"[{inner}]"
+        if text in (r"\S", r"\b"):
+            return "[^ \t]" if text == r"\S" else ""
+        if found[1]:
+            return f"[{_INSIDE[found[1]]}]"
+        return text if text[1] in _SPECIAL else text[1]
+
+    def times(found: re.Match[str]) -> str:
+        atom, least = found[1], int(found[2])
+        more = int(found[4] or 99) - least if found[3] else 0
+        if atom == ")":
+            return ")+" if least else ")*"
+        return atom * least + (f"{atom}?" * more if more <= _MOST_TIMES else f"{atom}*")
+
+    plain = _LOOKING.sub("", expression).replace("(?:", "(").replace("(?i:", "(").replace(r"[^\n]", ".")
+    plain = _CLASS.sub(one_class, plain)
+    return _TIMES.sub(times, re.sub(r"(?<!\\)([*+?}])\?", r"\1", plain)).replace("|)", ")?")
