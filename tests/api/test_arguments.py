@@ -142,7 +142,7 @@ def test_a_policy_does_not_end_the_caller(ask: Callable[[], object]) -> None:
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
 def test_a_policy_does_not_hang_the_caller(ask: Callable[[], object]) -> None:
     """Where no signal reaches it."""
-    says = "it did not return within 1 s: does it loop?"
+    says = "it did not return within 1 processor seconds: does it loop?"
 
     assert refused(ENDLESS["no signal"], ask).startswith(says)
 

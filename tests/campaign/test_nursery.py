@@ -147,7 +147,7 @@ def test_a_policy_that_hangs_is_named_before_the_limit(
     attempt = attempted(nursery, shard)
 
     assert AttemptEnd.FAILED is attempt.end
-    assert attempt.reason.endswith("deaf.py: it did not return within 10 s: does it loop?")
+    assert attempt.reason.endswith("deaf.py: it did not return within 10 processor seconds: does it loop?")
 
 
 def test_an_unknown_task_fails(nursery: Nursery) -> None:

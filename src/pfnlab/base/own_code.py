@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from mmap import mmap
@@ -24,8 +25,11 @@ from greenlet import GreenletExit
 from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import ModelledErrno, PolicyError, Undecided
 
-#: Number of seconds that a call may take, and of ticks in that time.
+#: Number of processor seconds that a call may take, and of ticks in as many seconds.
 LIMIT, TICKS = 10.0, 10
+
+#: Number of seconds that it may take in all: asleep, or without a processor on a busy machine.
+PATIENCE = 300.0
 
 #: Address space limit for a process with user code, in bytes.
 MOST_MEMORY = 8 << 30
@@ -52,13 +56,37 @@ class Beat(NamedTuple):
 
     :param number: ticks so far
     :param ticks: how many of the last ticks saw the same call of user code
+    :param began: the process's processor seconds at the first of these ticks, or at this tick
     :param place: that call: the file, and the method if there is one
     """
 
     process: int
     number: int
     ticks: int
+    began: float
     place: Place
+
+    def too_long(self, looks: int, grace: int = 0) -> str:
+        """The message if the call takes too long, or empty.
+
+        :param looks: how many ticks should have come since this one
+        :param grace: the number of ticks by which it may exceed the limits
+        """
+        try:
+            # clock_getcpuclockid(3)
+            used = time.clock_gettime(~self.process << 3 | 2) - self.began
+        except OSError:
+            return ""
+        if used > LIMIT + grace * tick():
+            return f"it did not return within {LIMIT:g} processor seconds: does it loop?"
+        if self.ticks + looks > grace + PATIENCE / tick():
+            return f"it did not return within {PATIENCE:g} s: does it wait for ever?"
+        return ""
+
+
+def tick() -> float:
+    """Seconds between two ticks."""
+    return LIMIT / TICKS
 
 
 class Heartbeats:
@@ -67,7 +95,7 @@ class Heartbeats:
     Each process writes to a slot derived from its pid.
     """
 
-    _BEAT = struct.Struct("IQII")
+    _BEAT = struct.Struct("IQIdI")
     #: Bytes per slot including its names, number of slots, and bytes for the file names before them.
     _ROOM, _PLACES, _NAMES = 2 << 10, 1 << 9, 16 << 10
 
@@ -90,23 +118,23 @@ class Heartbeats:
         """The files that were run, in words; empty if none was."""
         return ", ".join(self._names().split())
 
-    def beat(self, count: int, ticks: int, place: Place) -> None:
+    def beat(self, beat: Beat) -> None:
         """Publish a tick of this process."""
-        names = f"{place[0]}\0{place[1] or ''}".encode(errors="surrogateescape")[: self._ROOM // 2]
-        start = self._NAMES + os.getpid() % self._PLACES * self._ROOM
+        names = f"{beat.place[0]}\0{beat.place[1] or ''}".encode(errors="surrogateescape")[: self._ROOM // 2]
+        start = self._NAMES + beat.process % self._PLACES * self._ROOM
         self._memory[start + self._BEAT.size : start + self._BEAT.size + len(names)] = names
-        self._BEAT.pack_into(self._memory, start, os.getpid(), count, ticks, len(names))
+        self._BEAT.pack_into(self._memory, start, *beat[:-1], len(names))
 
     def of(self, process: int) -> Beat | None:
         """A process's last tick; None if the process is gone or has not ticked."""
         start = self._NAMES + process % self._PLACES * self._ROOM
-        written, count, ticks, length = self._BEAT.unpack_from(self._memory, start)
+        written, count, ticks, began, length = self._BEAT.unpack_from(self._memory, start)
         if written != process or not _is_there(process):
             return None
         names = start + self._BEAT.size
         path, _, method = self._memory[names : names + length].partition(b"\0")
         place = path.decode(errors="surrogateescape"), method.decode(errors="replace") or None
-        return Beat(process, count, ticks, place)
+        return Beat(process, count, ticks, began, place)
 
     def all(self) -> Iterator[Beat]:
         """The last tick of every live process."""
@@ -185,7 +213,7 @@ def mistake_of(trouble: BaseException, prefix: str = "it raised ") -> PolicyErro
     if damage is not None:
         return PolicyError(path, method, damage.what)
     if isinstance(trouble, TooLong):
-        return PolicyError(path, method, too_long())
+        return PolicyError(path, method, str(trouble))
     if isinstance(trouble, MemoryError):
         return PolicyError(path, method, _too_much())
     where = f" (line {call.line})" if method is not None else ""
@@ -225,11 +253,6 @@ def _raised(trouble: BaseException, prefix: str) -> str:
     return f"{prefix}{type(trouble).__name__}{text and f': {text}'}"
 
 
-def too_long() -> str:
-    """The message for a call that takes too long."""
-    return f"it did not return within {LIMIT:g} s: does it loop?"
-
-
 def _too_much() -> str:
     return f"it took more than {MOST_MEMORY >> 30} GiB of memory: does it grow without end?"
 
@@ -241,34 +264,35 @@ class _Guest:
         self.beats = beats
         self.named: set[str] = set()
         self.count = 0
-        #: The calls that the last tick saw, by thread, with how many ticks saw each.
-        self.calls: dict[int, tuple[FrameType, int]] = {}
+        #: The calls that the last tick saw, by thread, each with its first frame.
+        self.calls: dict[int, tuple[FrameType, Beat]] = {}
         self.open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def tick(self, number: int, frame: FrameType | None) -> None:
         """Inspect what every thread is doing."""
         calls = {thread: call_under(top) for thread, top in sys._current_frames().items()}
         before, self.calls = self.calls, {}
-        most, place = 0, _NOWHERE
+        self.count += 1
+        longest = none = Beat(os.getpid(), self.count, 0, time.process_time(), _NOWHERE)
         for thread, call in calls.items():
             if call is not None:
-                earlier, ticks = before.get(thread, (None, 0))
-                ticks = ticks + 1 if earlier is call.frame else 1
-                self.calls[thread] = call.frame, ticks
-                if ticks > most:
-                    most, place = ticks, call.place
-        self.count += 1
-        self.beats.beat(self.count, most, place)
+                earlier, beat = before.get(thread, (None, none))
+                beat = beat if earlier is call.frame else none
+                beat = beat._replace(number=self.count, ticks=beat.ticks + 1, place=call.place)
+                self.calls[thread] = call.frame, beat
+                longest = max(longest, beat, key=lambda one: one.ticks)
+        self.beats.beat(longest)
         # Code that swallows the exception gets another on each tick.
-        if self.calls.get(threading.get_ident(), (None, 0))[1] > TICKS:
-            raise TooLong
+        own = self.calls.get(threading.get_ident())
+        if own is not None and (says := own[1].too_long(0)):
+            raise TooLong(says)
 
     def begin(self) -> None:
         """Start ticking."""
         self.calls = {}
-        self.beats.beat(self.count, 0, _NOWHERE)
+        self.beats.beat(Beat(os.getpid(), self.count, 0, time.process_time(), _NOWHERE))
         signal.signal(signal.SIGALRM, self.tick)
-        signal.setitimer(signal.ITIMER_REAL, LIMIT / TICKS, LIMIT / TICKS)
+        signal.setitimer(signal.ITIMER_REAL, tick(), tick())
 
     def begin_in_fork(self) -> None:
         """Start ticking in a process forked by this one; a process forked by user code exits at once."""

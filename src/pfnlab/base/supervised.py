@@ -84,14 +84,14 @@ class _Watch:
 
     def result(self) -> Any:
         """Wait for the child to end and return its result."""
-        look = min(own_code.LIMIT / own_code.TICKS, 0.5)
+        look = min(own_code.tick(), 0.5)
         answer = self._child.post(hearer=sys.stdout.write)
         try:
             while not answer.done():
                 hear([self._child], look)
                 if self._mask is not None:
                     self._look_for_interrupts()
-                if time.monotonic() - self._looked >= own_code.LIMIT / own_code.TICKS:
+                if time.monotonic() - self._looked >= own_code.tick():
                     self._looked = time.monotonic()
                     self._look_at_beats()
         finally:
@@ -120,17 +120,17 @@ class _Watch:
             tell(self._child.process, signal.SIGKILL)
 
     def _look_at_beats(self) -> None:
-        """Kill the child if one of its processes hangs, or stays in one call too long."""
+        """Kill the child if one of its processes stays in one call, or in none that was seen, too long."""
         seen, self._seen = self._seen, {}
         for beat in self._beats.all():
             count, looks = seen.get(beat.process, (beat.number, 0))
             looks = looks + 1 if count == beat.number else 0
             self._seen[beat.process] = beat.number, looks
             # Counts both checks and ticks, so that a command that was stopped for a while can continue.
-            if max(looks, beat.ticks) > own_code.TICKS + _GRACE and self._mistake is None:
+            if self._mistake is None and (says := beat.too_long(looks, _GRACE)):
                 path, method = beat.place if beat.place[0] else (self._beats.files, None)
                 if path:
-                    self._mistake = PolicyError(path, method, own_code.too_long())
+                    self._mistake = PolicyError(path, method, says)
                     tell(self._child.process, signal.SIGKILL)
 
     def _do(self, work: Callable[[], Any], end: End, maker: int) -> NoReturn:
