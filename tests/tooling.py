@@ -11,6 +11,12 @@ _ROOT = Path(__file__).parents[1]
 _FOLDERS = (_ROOT / "tools", _ROOT / "evidence" / "tools", _ROOT / "docs" / "site")
 
 
+def write_properties() -> ModuleType:
+    """The tables of properties in docs/."""
+    markdown_pages()
+    return _tool("write_properties")
+
+
 def demo() -> ModuleType:
     """``make demo``."""
     return _tool("demo")

@@ -46,6 +46,8 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("kernel.functions",),
     ),
     "programs": (
+        ("programs.runs.kernel_property",),
+        ("programs.runs.memory_faults",),
         ("programs.lang",),
         ("programs.cases",),
         ("programs.runs",),
@@ -98,7 +100,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     ),
     "lab.lens": (
         *("base.units", "base.errors", "base.inert", "base.whole_file", "base.path_walk", "base.files"),
-        *("base.extras", "kernel.hw", "kernel.mm.flags"),
+        *("base.extras", "kernel.hw", "kernel.mm.flags", "programs.runs.memory_faults"),
     ),
     "campaign.store": (
         *("base.units", "base.errors", "base.inert", "base.path_walk", "base.whole_file"),

@@ -1,10 +1,9 @@
-"""docs/check.md: every property and every scope has its row."""
+"""docs/check.md: every scope has its row."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.checker.scopes.scope import scope_names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
@@ -14,13 +13,6 @@ def rows(heading: str) -> list[list[str]]:
     """The cells of the first table below a heading."""
     table = PAGE.split(f"## {heading}\n")[1].split("\n| --- |")[1].split("\n\n")[0]
     return [line.strip("| ").split(" | ") for line in table.splitlines()[1:]]
-
-
-def test_every_property_has_a_row() -> None:
-    """In order, with the seam that answers for it."""
-    asked = [one for one in (*QUESTIONS, *RACE_QUESTIONS) if one.kind == "always"]
-
-    assert [[f"`{one.name}`", one.seam or "-"] for one in asked] == [row[:2] for row in rows("Properties")]
 
 
 def test_every_scope_has_a_row() -> None:

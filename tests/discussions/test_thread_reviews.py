@@ -14,7 +14,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.checker.review.grounds import KINDS, OPERATIONS
 from pfnlab.checker.review.review import ReviewPiece, ReviewSoFar, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
-from pfnlab.checker.scopes.meanings import MEANINGS
+from pfnlab.checker.scopes.properties import MODEL_PROPERTIES
 from pfnlab.discussions.posted_threads import PostedReview, posted_threads
 from pfnlab.discussions.thread_reviews import (
     PostedReviews,
@@ -84,7 +84,7 @@ def test_a_review_names_models_and_what_it_is_about(row: PostedRow, asked: Poste
     }
 
     assert about[asked.expected]
-    assert [] == [name for name in asked.properties or row.properties if name not in MEANINGS]
+    assert [] == [name for name in asked.properties or row.properties if name not in MODEL_PROPERTIES]
     words = {word for lines in OPERATIONS for line in lines for word in line.split()}
     assert not asked.operation or asked.operation in words
     assert not asked.kind or asked.kind in {kind.name for kind in KINDS}

@@ -28,9 +28,12 @@ def package_toml(package: str, name: str) -> dict[str, Any]:
 def package_tables(package: str, name: str, form: type[Form]) -> Form:
     """A data file in one of our packages as a structure whose fields are the tables.
 
-    :raises msgspec.ValidationError: if the tables do not fit *form*
+    :raises msgspec.ValidationError: if the tables do not fit *form*; names the file
     """
-    return msgspec.convert(package_toml(package, name), type=form)
+    try:
+        return msgspec.convert(package_toml(package, name), type=form)
+    except msgspec.ValidationError as wrong:
+        raise msgspec.ValidationError(f"{name}: {wrong}") from None
 
 
 def toml_content(text: str, source: str) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.check_all import check_all
 from pfnlab.checker.judging.judge import judged_runs
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.checker.scopes.meanings import verdict_words
-from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.properties import questions, verdict_words
 from pfnlab.checker.scopes.scope import load_scope, read_scope
 from pfnlab.hunt.meeting.holding import PROGRAMS, SEED, Programs
 from pfnlab.hunt.meeting.kernel_meeting import meet_named, named_kernel

@@ -16,9 +16,9 @@ from pfnlab.checker.races import schedules
 from pfnlab.checker.races.race import RaceModel, race_properties
 from pfnlab.checker.replay import path_text
 from pfnlab.checker.scopes.domain import KernelModel, without_rule
-from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.checker.scopes.operations import ScopeStep
-from pfnlab.checker.scopes.properties import Question, properties, questions
+from pfnlab.checker.scopes.properties import properties, questions
+from pfnlab.checker.scopes.question import Question
 from pfnlab.checker.scopes.scope import RaceScope, Scope
 from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.local_owners import explore_side_by_side
@@ -384,7 +384,7 @@ def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Qu
     The program expects correct behaviour, so it fails on a machine with the same fault.
     """
     title = f"{question.name} on model:{model.machine.spec}"
-    asks = f"Can it happen that {MEANINGS[question.name].happens}?" if question.name in MEANINGS else ""
+    asks = f"Can it happen that {question.happens}?" if question.happens else ""
     program: Program | None
     if isinstance(model, RaceModel):
         program = model.program(path, question, title, asks)

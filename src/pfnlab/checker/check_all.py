@@ -10,7 +10,7 @@ from pfnlab.base.progress import Work, working
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import CheckResult, check, depth_of
 from pfnlab.checker.limits import UNLIMITED, CheckLimits
-from pfnlab.checker.scopes.properties import Question
+from pfnlab.checker.scopes.question import Question
 from pfnlab.checker.scopes.scope import RaceScope, Scope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.model import State

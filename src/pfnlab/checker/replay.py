@@ -22,7 +22,9 @@ from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, race_
 from pfnlab.checker.races.turns import Turn
 from pfnlab.checker.scopes.domain import KernelModel
 from pfnlab.checker.scopes.moment import StateView
-from pfnlab.checker.scopes.properties import Question, questions
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.question import Question
+from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.checker.scopes.scope import RaceScope, Scope, Template, load_scope
 from pfnlab.checker.search.path import Path
 from pfnlab.programs.lang.ops import Program
@@ -193,7 +195,7 @@ class ProgramReplay:
     def on(self, machine: str) -> Sequence[JudgedStep]:
         """The steps on *machine*, which is a model."""
         model_machine = _model_machine(machine)
-        if self.question.name == "told_free":
+        if self.question is told_free:
             answers = told_free_by_op(model_machine, self.program)
             kept = [None if answer is None else not answer for answer in answers]
             return _until_broken(list(op_lines(self.program)), kept)

@@ -4,6 +4,7 @@ A value ends in one of :data:`OPEN` if more can follow. Every function here must
 time Tab is pressed, so each imports only what it needs.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from itertools import islice
@@ -14,17 +15,6 @@ from pfnlab.kernel.policies import FOLDERS
 
 #: Last characters of a candidate that is not yet a complete word.
 OPEN = (":", ",", "=", "/")
-
-#: Names of properties; importing their module would take too long for a completion.
-PROPERTIES = (
-    *("no_leak", "no_loss", "freed_once", "exact", "one_mode", "direct_map", "direct_map_back", "no_stale"),
-    *("memory_off", "removed_unmapped", "claimed_unmapped", "claimed_free", "fork_whole", "walks_pages"),
-    *("walks_all", "no_warning", "counters", "split", "shared", "copied"),
-    *("booked_mode", "right_frames", "fork_works", "fork_keeps_parent", "freed_unmapped", "right_file"),
-    *("copied_flushed", "committed_left"),
-    *("told_free", "told_beside", "no_deadlock", "revoked_whole", "walks_tables", "vmas_alive"),
-    "tables_alive",
-)
 
 #: The maximum number of directory entries that are read.
 _MOST_ENTRIES = 2000
@@ -261,7 +251,7 @@ def helped_words(typed: str) -> Iterator[Candidate]:
     yield from (Candidate(name, "command") for name in VERBS)
     yield from (Candidate(name, says) for name, says in glossary().items() if name.isidentifier())
     yield from bug_names(typed)
-    yield from (Candidate(name, "property") for name in PROPERTIES)
+    yield from _properties()
 
 
 # Checks and runs.
@@ -284,7 +274,15 @@ def swept_scopes(typed: str) -> Iterator[Candidate]:
 def properties(typed: str) -> Iterator[Candidate]:
     """List properties, and the seams that each stand for several."""
     yield from (Candidate(seam, f"the properties of the {seam}") for seam in FOLDERS)
-    yield from (Candidate(name, "property") for name in PROPERTIES)
+    yield from _properties()
+
+
+def _properties() -> Iterator[Candidate]:
+    """List the properties of models from the source of their judges, which take too long to import."""
+    for source in sorted(files("pfnlab").joinpath("checker/scopes").iterdir(), key=lambda file: file.name):
+        if source.name.endswith("_judges.py"):
+            names = re.findall(r"^@.*?^def (\w+)", source.read_text(encoding="utf-8"), re.M | re.S)
+            yield from (Candidate(name, "property") for name in names)
 
 
 def fields(typed: str) -> Iterator[Candidate]:

@@ -13,8 +13,9 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import VIOLATED
 from pfnlab.checker.judging.judge import violations
-from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
 from pfnlab.checker.races.race import still_read
+from pfnlab.checker.scopes.properties import SEEN_QUESTIONS
+from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.discussions.claim_questions import (
     ClaimQuestion,
     CostQuestion,
@@ -35,10 +36,8 @@ from pfnlab.programs.runs.observation import Run
 
 #: Compares a patched kernel with its model in thousands of programs.
 HOLD = "python evidence/tools/hold_patches.py"
-#: The property of a race that a read through a stale TLB entry decides.
-_TOLD_FREE = "told_free"
 #: Properties of a state that a kernel's own run shows, regardless of the model.
-_JUDGED = frozenset(question.name for question in JUDGED_PROPERTIES)
+_JUDGED = frozenset(question.name for question in SEEN_QUESTIONS)
 
 
 class PatchedAnswer(NamedTuple):
@@ -229,7 +228,7 @@ def _violated(golden: PatchGolden, question: PropertyQuestion) -> PatchedAnswer:
     """The kernel's run of the shortest program, which itself violates the property if a run can show that."""
     recorded = golden.violation(_violates(question))
     program, run = recorded.program, golden.run_of(recorded)
-    read = still_read(program, run) if question.name == _TOLD_FREE else None
+    read = still_read(program, run) if question.name == told_free.name else None
     if read is not None:
         broken = read
         words = f"{'a processor still' if broken else 'no processor'} reads a frame reported free"

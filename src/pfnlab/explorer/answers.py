@@ -12,8 +12,7 @@ import msgspec
 from pfnlab.base.answerer import begin_answering
 from pfnlab.base.errors import Misuse
 from pfnlab.base.worker import End
-from pfnlab.checker.judging.judge import sentence_of
-from pfnlab.checker.scopes.meanings import verdict_words
+from pfnlab.checker.scopes.properties import verdict_words
 from pfnlab.explorer import questions
 from pfnlab.explorer.questions import by_question, reply
 from pfnlab.explorer.stories import Story, Storyteller
@@ -215,7 +214,7 @@ def _broken(broken: Violation) -> dict[str, str]:
     return {
         "machine": broken.machine,
         "property": broken.name,
-        "asks": verdict_words(broken.name, sentence_of(broken.name), violated=True),
+        "asks": verdict_words(broken.name, broken.says, violated=True),
         "says": broken.says,
         "known": broken.known,
     }

@@ -12,8 +12,8 @@ from pfnlab.base.errors import Misuse, ProgramError, Undecided
 from pfnlab.checker.judging.known import known
 from pfnlab.checker.judging.run_causes import Causes
 from pfnlab.checker.scopes.domain import KernelModel, KernelState
-from pfnlab.checker.scopes.meanings import verdict_words
-from pfnlab.checker.scopes.properties import Question, questions
+from pfnlab.checker.scopes.properties import questions, verdict_words
+from pfnlab.checker.scopes.question import Question
 from pfnlab.checker.scopes.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
 from pfnlab.explorer.stories import Recent, files_of

@@ -18,8 +18,9 @@ from pfnlab.checker.judging.entries import (
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.observed_spaces import Layout, SeenEntry
 from pfnlab.checker.judging.operation_judges import looks_only, mode_asked
-from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES, SeenMoment
+from pfnlab.checker.judging.seen_moment import SeenMoment
 from pfnlab.checker.scopes.moment import FrameMode
+from pfnlab.checker.scopes.properties import SEEN_QUESTIONS
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
@@ -59,17 +60,17 @@ def slowly_judged(program: Program, run: Run) -> list[Broken]:
         held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
         says: dict[str, str] = {}
         if held or step.vmas is None or step.ptes is None:
-            asked = [one for one in JUDGED_PROPERTIES if one.name in _EVENTS]
+            asked = [one for one in SEEN_QUESTIONS if one.name in _EVENTS]
             moment = SeenMoment(msgspec.structs.replace(step, vmas=(), ptes=(), book=()), history, layout)
             before = None
         else:
-            asked, moment = list(JUDGED_PROPERTIES), SeenMoment(step, history, layout)
+            asked, moment = list(SEEN_QUESTIONS), SeenMoment(step, history, layout)
             moment.mappings = list(_mappings(step, history, layout))
             for name, text in _of_entries(program, run, number, before, op, history, layout):
                 says.setdefault(name, text)
             before = number
         for question in asked:
-            if question.judge(moment) is False:
+            if question.seen(moment) is False:
                 says.setdefault(question.name, question.asks)
         found += [
             Broken(name, number, text)
@@ -153,11 +154,11 @@ def _of_entries(
         if number < len(run.memory):
             yield from _flushed(run, before, number)
         if op is not None and op.hold is None:
-            yield from (("looks_only", text) for text in looks_only(earlier, step, op))
+            yield from looks_only(earlier, step, op)
             kinds = {device.name: device.kind for device in program.devices}
-            yield from (("mode_asked", text) for text in mode_asked(earlier, step, op, kinds))
+            yield from mode_asked(earlier, step, op, kinds)
         if op is not None and isinstance(op.call, Fork) and step.result != "ok":
-            yield from (("fork_whole", text) for text in fork_whole(earlier, step, op))
+            yield from fork_whole(earlier, step, op)
 
 
 def _outside(pte: PteSeen, vmas: Sequence[VmaSeen]) -> Span | None:

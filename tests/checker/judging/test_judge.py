@@ -11,8 +11,7 @@ from configurations import config_text
 from for_each import for_each
 from litmus_files import litmus_file
 
-from pfnlab.checker.judging.judge import SEEN, violations
-from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
+from pfnlab.checker.judging.judge import violations
 from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.load import load_program, load_text
@@ -530,13 +529,6 @@ def test_what_litmus_programs_break_is_known(series: str) -> None:
         if not violation.known
     }
     assert unknown == {("slot-moved", "removed_unmapped"), ("slot-moved-back", "removed_unmapped")}
-
-
-def test_every_property_has_a_sentence() -> None:
-    """Names are not used twice."""
-    names = [question.name for question in JUDGED_PROPERTIES]
-    assert len({*names, *SEEN}) == len(names) + len(SEEN)
-    assert all([question.asks for question in JUDGED_PROPERTIES] + list(SEEN.values()))
 
 
 def test_a_device_is_removed_where_it_is() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 from for_each import for_each
 
-from pfnlab.checker.judging.judge import SEEN, violations
+from pfnlab.checker.judging.judge import violations
 from pfnlab.checker.judging.known import KNOWN, LEFT_OUT
-from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
+from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -395,9 +395,7 @@ def test_what_a_program_left_out_explains_what_follows() -> None:
 @for_each(("name", "why"), [(name, why) for name, rows in KNOWN.items() for why, _ in rows])
 def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(name: str, why: str) -> None:
     """Each reason names a property that is asked, and a row of bugs.md or a rule of docs/semantics."""
-    page = (DOCS / "judging.md").read_text(encoding="utf-8")
-    of_memory = re.search(rf"^\|.*`{name}`.* \| memory\b.* \|", page, re.M)
-    assert name in {question.name for question in JUDGED_PROPERTIES} | set(SEEN) or of_memory
+    assert name in PROPERTIES
     reference = why.partition(":")[0]
     if reference.startswith("S"):
         pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "semantics").glob("*.md"))

@@ -12,12 +12,10 @@ from pfnlab.base.result import Outcome
 from pfnlab.checker.review import pairs as review_pairs
 from pfnlab.checker.review import review as reviewing
 from pfnlab.checker.review.grounds import GROUNDS, KINDS, OPERATIONS, ground, setup
-from pfnlab.checker.review.judged import ASKED, breaks_at, judged
-from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
+from pfnlab.checker.review.judged import breaks_at, judged
 from pfnlab.checker.review.review import ReviewPiece, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.checker.review.sequences import SideBySideModels
-from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.kernel.policies.own import load_policy
 from pfnlab.programs.cases.neighbours import NEIGHBOURS
 from pfnlab.programs.lang.load import load_text
@@ -357,12 +355,6 @@ def test_a_cut_behind_the_core_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> 
     found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=1, pieces=[ReviewPiece(7, 13)])
 
     assert (True, Outcome.AS_EXPECTED) == (found.complete, found.outcome)
-
-
-@for_each("name", [question.name for question in (*ASKED, *ASKED_OF_SCHEDULES)])
-def test_every_property_has_its_words(name: str) -> None:
-    """So that none is violated without a sentence."""
-    assert MEANINGS[name].happens and MEANINGS[name].noticed
 
 
 def test_every_kind_can_stand_beside_every_neighbour() -> None:

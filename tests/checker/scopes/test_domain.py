@@ -175,8 +175,8 @@ def test_a_random_walk_ends_in_a_short_program() -> None:
     assert program is not None
     assert not found.complete
     model = KernelModel(ModelMachine("6.1"), scope("small"))
-    assert model.breaks(program.ops, no_leak)
-    assert program == shrunk(program, lambda one: model.breaks(one.ops, no_leak))
+    assert model.breaks(program.ops, no_leak.judge)
+    assert program == shrunk(program, lambda one: model.breaks(one.ops, no_leak.judge))
 
 
 def test_a_look_at_some_steps_of_a_state_changes_none_of_another() -> None:

@@ -84,7 +84,7 @@ def test_a_state_has_what_processors_remember(mode: str, agrees: bool | None) ->
 
     kernel.tasks["main"].tlb.fill(before)
 
-    assert [agrees, agrees is None or agrees] == [one_mode(StateView(kernel, ())), modes_agree(kernel)]
+    assert [agrees, agrees is None or agrees] == [one_mode.judge(StateView(kernel, ())), modes_agree(kernel)]
 
 
 def test_what_entries_have_is_not_counted_twice() -> None:
@@ -92,7 +92,7 @@ def test_what_entries_have_is_not_counted_twice() -> None:
     kernel = _kernel("a = mmap bar[0:4] wc shared rw", "read a[0]", "t = thread", "t: read a[0]")
 
     assert 2 == len(list(remembered_in(kernel)))
-    assert [None, None] == [one_mode(StateView(kernel, ())), modes_agree(kernel)]
+    assert [None, None] == [one_mode.judge(StateView(kernel, ())), modes_agree(kernel)]
 
 
 @for_each(("file", "kept"), [("uc", True), ("wc", None)])
@@ -100,4 +100,4 @@ def test_one_mode_is_kept_only_where_two_were_asked_for(file: str, kept: bool | 
     """Two mappings that ask for the same mode cannot differ, so their agreement means nothing."""
     kernel = _kernel("a = mmap bar[0:4] wc shared rw", f"b = mmap bar[1:2] {file} shared rw")
 
-    assert kept == one_mode(StateView(kernel, ()))
+    assert kept == one_mode.judge(StateView(kernel, ()))

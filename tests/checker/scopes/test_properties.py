@@ -16,8 +16,9 @@ from pfnlab.checker.check import check
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.review.judged import breaks_at, judged
 from pfnlab.checker.scopes.domain import KernelModel
-from pfnlab.checker.scopes.properties import QUESTIONS, questions, shared
+from pfnlab.checker.scopes.properties import QUESTIONS, questions
 from pfnlab.checker.scopes.scope import Scope, load_scope, read_scope
+from pfnlab.checker.scopes.step_judges import shared
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.entry import pte_wrprotect
 from pfnlab.kernel.hw.pgprot import pgprot_set_cachemode
@@ -682,6 +683,6 @@ def test_a_frame_is_shared_wherever_the_entries_begin(line: str, expected: bool)
         f"a = mmap bar[0:4] wc shared rw\np = fork\n{line}\n"
     )
 
-    is_shared = not KernelModel(ModelMachine("7.2"), small).breaks(program.ops, shared)
+    is_shared = not KernelModel(ModelMachine("7.2"), small).breaks(program.ops, shared.judge)
 
     assert expected == is_shared

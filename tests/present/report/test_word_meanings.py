@@ -67,7 +67,7 @@ def test_a_section_has_its_steps_and_a_step_its_text() -> None:
     [
         ("untrack", "S3.6 untrack_pfn (docs/semantics/S3.md)", "no_leak, no_loss"),
         ("flush", "S8.3 Why the flush must come before unlinking", "no_stale, told_free"),
-        ("leaf", "S6.3 Leaves", "leaves_fit, walks_tables"),
+        ("leaf", "S6.3 Leaves", "walks_tables, leaves_fit"),
     ],
 )
 def test_a_word_leads_to_its_rules_and_properties(word: str, rule: str, properties: str) -> None:

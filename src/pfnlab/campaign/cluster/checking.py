@@ -13,7 +13,8 @@ from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.check_all import progress_display
 from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Walks
 from pfnlab.checker.scopes.domain import KernelModel
-from pfnlab.checker.scopes.properties import Question, properties
+from pfnlab.checker.scopes.properties import properties
+from pfnlab.checker.scopes.question import Question
 from pfnlab.checker.scopes.scope import RaceScope, Scope
 from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.partitioned import explore_partitioned

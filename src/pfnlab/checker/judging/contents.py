@@ -11,6 +11,7 @@ from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
+from pfnlab.programs.runs.kernel_property import KernelProperty
 from pfnlab.programs.runs.observation import MemoryObservation, PageData, PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
 
@@ -21,6 +22,41 @@ _Place = tuple[str, str, int]
 _Held = tuple[int, int | None]
 
 _ZEROS: _Held = (0, 0)
+
+contents_kept = KernelProperty(
+    "contents_kept",
+    "A page only changes through a store to a mapping of it",
+    "An ordinary page is judged while it stays mapped, and every page of a ``lowmem`` device always.",
+    happens="a page changed without a store through any mapping of it",
+    noticed="the process that reads it",
+)
+fresh_zero = KernelProperty(
+    "fresh_zero",
+    "A new anonymous page is zeroed",
+    "Only the store that creates it may show there.",
+    happens="a new anonymous page is not zeroed",
+    noticed="the process, which reads another process's leftover data",
+)
+copied_whole = KernelProperty(
+    "copied_whole",
+    "A private copy has the original contents",
+    "For the copy of a device page, these are the last values stored.",
+    happens="a private copy does not have the original contents",
+    noticed="the process that reads it",
+)
+private_kept = KernelProperty(
+    "private_kept",
+    "A page written through a private mapping is a copy that no other process shares",
+    "A page that a fork makes two processes share is writable by neither.",
+    happens="another process sees a store through a private mapping",
+    noticed="both processes",
+)
+reads_shown = KernelProperty(
+    "reads_shown",
+    "A load returns the contents of the mapped frame",
+    happens="a load did not return the contents of the mapped frame",
+    noticed="the process",
+)
 
 
 class _Store:
@@ -121,12 +157,12 @@ class PageContents:
                 continue
             if page.pfn not in reached:
                 yield (
-                    "contents_kept",
+                    contents_kept.name,
                     f"{_named(place)} holds {_says(page.data)} after {_says(before.data)}, without a store",
                 )
             elif store is not None and page.word != store.value:
                 yield (
-                    "contents_kept",
+                    contents_kept.name,
                     f"{_named(place)} holds {_says(page.data)} after a store of {store.value:#x}",
                 )
 
@@ -142,7 +178,10 @@ class PageContents:
             for page, (was, now) in enumerate(zip(before[name], memory.frames[name], strict=False)):
                 if was != now and (name, page) != reached:
                     place = f"{name}[{page}]"
-                    yield "contents_kept", f"{place} holds {_says(now)}, held {_says(was)}, without a store"
+                    yield (
+                        contents_kept.name,
+                        f"{place} holds {_says(now)}, held {_says(was)}, without a store",
+                    )
 
     def _begun(
         self, pages: Mapping[_Place, PageData], op: Op, process: str, store: _Store | None, spaces: SeenSpaces
@@ -172,19 +211,19 @@ class PageContents:
             return "", []
         if isinstance(op.call, Fork) and op.call.child == task:
             parents = self._pages.get((process, area, number))
-            return "copied_whole", [] if parents is None else [parents.data]
+            return copied_whole.name, [] if parents is None else [parents.data]
         # A page that the call itself maps there and fills immediately is not a copy of anything.
         anew = isinstance(op.call, Mmap | Mremap)
         copied = self._pages.get(place)
         if copied is not None:
-            return "copied_whole", [copied.data, *([_ZEROS] if anew and vma.file == "anon" else [])]
+            return copied_whole.name, [copied.data, *([_ZEROS] if anew and vma.file == "anon" else [])]
         run = next((run for run in self._ptes if run.task == task and run.span.meets(span)), None)
         target = run.target if run is not None and run.table_entry.maps else None
         if target is not None and target != RAM and run is not None and not anew:
             stored = self._stored.get((target.name, target.start + number - run.span.start))
-            return "copied_whole", [] if stored is None else [(stored[0], None)]
+            return copied_whole.name, [] if stored is None else [(stored[0], None)]
         if vma.file == "anon" and not isinstance(op.call, Mremap):
-            return "fresh_zero", [_ZEROS]
+            return fresh_zero.name, [_ZEROS]
         return "", []
 
     def _given(
@@ -205,11 +244,11 @@ class PageContents:
         stored = None if frame is None else self._stored.get(frame)
         says = f"a load from {_named(place)} returned {step.value:#x}"
         if page is not None and step.value != page.word:
-            yield "reads_shown", f"{says}, but the frame there holds {page.word:#x}"
+            yield reads_shown.name, f"{says}, but the frame there holds {page.word:#x}"
         if frame is not None and stored is not None and step.value != stored[0]:
             # A BAR is not read after every step, so the change happened somewhere between the two reads.
             known = f"{frame[0]}[{frame[1]}] held {stored[0]:#x} after step {stored[1] + 1}"
-            yield "reads_shown", f"{says}; {known}, and no store there followed"
+            yield reads_shown.name, f"{says}; {known}, and no store there followed"
         elif frame is not None and stored is not None:
             self._stored[frame] = stored[0], self._number
 
@@ -257,7 +296,7 @@ def _shared(
     for other, shown in pages.items():
         space = memory.tlb_gens.get(other[0], (own, 0))[0]
         if shown.pfn == page.pfn and space != own and _is_private(other, spaces):
-            yield "private_kept", f"{_named(place)} was stored to, but {_named(other)} shows the same page"
+            yield private_kept.name, f"{_named(place)} was stored to, but {_named(other)} shows the same page"
 
 
 def _writable_twice(
@@ -276,7 +315,7 @@ def _writable_twice(
             run = next(iter(spaces.ptes.overlapping(owner, Span(area, number, number + 1))), None)
             if run is not None and "RW" in run.table_entry.flags:
                 shared = f"{_named((owner, area, number))} may be written, and {process} and {task} share it"
-                yield "private_kept", shared
+                yield private_kept.name, shared
 
 
 def _is_private(place: _Place, spaces: SeenSpaces) -> bool:

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.observed_spaces import Layout, PlaceIndex, SeenEntry, SeenSpaces, entries_in
+from pfnlab.checker.judging.run_judge import evidence_of, of_runs
+from pfnlab.checker.scopes import race_judges, step_judges
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.programs.lang.device_ops import OWN_RAM
@@ -21,10 +23,15 @@ from pfnlab.programs.runs.texts import vma_name
 _FORK_ERRORS = ("ENOMEM", "EINVAL")
 
 
+@of_runs(
+    happens="an entry lies outside its VMA, or maps a frame other than the one at its offset",
+    noticed="the process: it accesses another part of the device, or another process's memory",
+    on="entries",
+)
 def entries_inside(
     spaces: SeenSpaces, ptes: Iterable[PteSeen], vmas: Iterable[VmaSeen], layout: Layout, history: History
 ) -> Iterator[str]:
-    """Every entry lies in a VMA, and maps the frames named by the VMA's offset.
+    """Every entry lies in a VMA and maps the frame at its offset.
 
     An entry of ordinary memory is a copy or the driver's own page: an observation does not tell which.
     """
@@ -91,8 +98,13 @@ def _is_behind(offset: Span, entry: SeenEntry, layout: Layout) -> bool:
     return device is not None and offset.start + entry.first >= device.nr
 
 
+@of_runs(
+    happens="a 2 MiB or 1 GiB leaf extends beyond its VMA",
+    noticed="the process, and the kernel when part of the leaf is unmapped",
+    on="entries",
+)
 def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
-    """A leaf of 2 MiB or 1 GiB lies in one VMA."""
+    """A 2 MiB or 1 GiB leaf lies within one VMA."""
     for run in ptes:
         leaf = run.table_entry
         if not leaf.maps or leaf.level < 2:
@@ -128,13 +140,19 @@ class RamFrames:
         )
 
 
+@of_runs(
+    happens="an entry that a TLB may hold was removed without a flush",
+    noticed="the frame's next user: a thread still reads or writes it",
+    on="memory",
+)
 def flushed(
     before: Step, ptes: PlaceIndex[PteSeen], memory: tuple[MemoryObservation, MemoryObservation]
 ) -> Iterator[str]:
-    """No entry that a processor may have cached is removed, or loses a right, without a flush.
+    """An entry that a TLB may hold is flushed when removed.
 
-    An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` assumes this
-    too.
+    An entry that a processor may have cached (present and used) is never removed, changed to another frame
+    or mode, or made read-only unless the generation of its address space (``tlb_gen``) is raised. An entry
+    that was never used to reach memory (no A) is in no TLB; ``pte_flags_need_flush`` assumes this too.
 
     :param memory: the memory observed before and after the step
     """
@@ -154,13 +172,21 @@ def flushed(
                 break
 
 
+@of_runs(
+    happens="an entry was removed without notifying the MMU notifiers",
+    noticed="a guest or device that relies on the notifier: it keeps using the frame",
+    on="memory",
+)
 def notified(
     before: Step,
     ptes: PlaceIndex[PteSeen],
     memory: tuple[MemoryObservation, MemoryObservation],
     starts: Mapping[str, int],
 ) -> Iterator[str]:
-    """No entry is removed, or maps another frame, without the address space's notifier being told.
+    """Notifiers are told about every removed entry.
+
+    The same goes for an entry that is changed to another frame. The guest driver gives an address space a
+    notifier when it maps in it, but not if a processor is held.
 
     :param starts: the number of the first page of each area
     """
@@ -226,6 +252,7 @@ def _target_at(run: PteSeen, page: int) -> tuple[str, int] | None:
     return run.target.name, run.target.start + page - run.span.start
 
 
+@evidence_of(step_judges.fork_whole)
 def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
     """A fork that fails leaves mappings and reservations unchanged.
 
@@ -237,12 +264,14 @@ def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
             yield f"fork of {op.task} failed ({step.result}), but changed its {field}"
 
 
+@evidence_of(step_judges.fork_works)
 def fork_failed(step: Step, op: Op) -> Iterator[str]:
     """A fork that the program does not make fail succeeds; a kill is a separate cause."""
     if op.fail is None and op.skip is None and step.result in _FORK_ERRORS:
         yield f"fork of {op.task} failed ({step.result}), although no failure was injected"
 
 
+@evidence_of(step_judges.fork_keeps_parent)
 def fork_changed(before: Step, ptes: PlaceIndex[PteSeen], process: str) -> Iterator[str]:
     """A fork changes no entry of a shared mapping of the parent.
 
@@ -265,6 +294,7 @@ def _by_kernel(run: PteSeen) -> tuple[int, str, str, frozenset[str]]:
     return entry.level, entry.mode, entry.absent, frozenset(entry.flags) - {"A", "D"}
 
 
+@evidence_of(race_judges.told_free)
 def revoked_pages(spaces: SeenSpaces, span: Span) -> Iterator[str]:
     """Pages that unmap_mapping_range removed from every mapping of the file are no longer mapped."""
     for vma in spaces.vmas.things:

@@ -1,6 +1,6 @@
 """Check every step of a run for the properties."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -16,13 +16,9 @@ from pfnlab.checker.judging.known import known
 from pfnlab.checker.judging.observed_spaces import Layout, SeenChanges, SeenSpaces
 from pfnlab.checker.judging.reached_modes import ReachedModes
 from pfnlab.checker.judging.run_causes import Causes
-from pfnlab.checker.judging.seen_moment import (
-    EVENT_PROPERTIES,
-    JUDGED_PROPERTIES,
-    JudgeCache,
-    SeenMoment,
-    events_broken,
-)
+from pfnlab.checker.judging.run_properties import EACH_TIME, RUN_PROPERTIES
+from pfnlab.checker.judging.seen_moment import JudgeCache, SeenMoment, events_broken
+from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.known_kernels import version_of_release
@@ -37,54 +33,10 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Expectation, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.memory_faults import counts_left, looks_agree, tables_left
 from pfnlab.programs.runs.named_machines import NamedMachine, side_by_side
-from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryObservation, Run, Step
+from pfnlab.programs.runs.observation import MemoryObservation, Run, Step
 from pfnlab.programs.runs.violation import Unjudged, Violation, unjudged_steps
-
-#: Properties of operations and page-table entries, with the sentence for each.
-SEEN: dict[str, str] = {
-    "entries_inside": "Every entry lies in a VMA and maps the frame at its offset",
-    "leaves_fit": "A 2 MiB or 1 GiB leaf lies within one VMA",
-    "told_free": "A range removed from every mapping is no longer mapped",
-    "reached": "Memory is only accessed through an entry that permits it",
-    "flushed": "An entry that a TLB may hold is flushed when removed",
-    "notified": "Notifiers are told about every removed entry",
-    "fork_whole": "A failed fork leaves mappings and reservations unchanged",
-    "fork_works": "A fork without an injected failure succeeds",
-    "fork_keeps_parent": "A fork does not change entries in the parent's shared mappings",
-    "unmapped": "A range that munmap has unmapped has no entries",
-    "moved_whole": "A move takes every entry along",
-    "within_bar": "A file of a PCI device maps no page past the end of its BAR",
-    "smaps_counted": "smaps counts the resident pages in the page tables",
-    "looked_up": "An inserted entry has the mode of its frame's reservation, or UC- without one",
-    "looks_only": "Observing the state does not change it",
-    "mode_asked": "A request for uncached memory never yields write-combining",
-    "contents_kept": "A page only changes through a store to a mapping of it",
-    "fresh_zero": "A new anonymous page is zeroed",
-    "copied_whole": "A private copy has the original contents",
-    "private_kept": "A page written through a private mapping is a copy that no other process shares",
-    "reads_shown": "A load returns the contents of the mapped frame",
-}
-
-
-#: The properties checked on runs.
-RUN_PROPERTIES = frozenset((*SEEN, *(question.name for question in JUDGED_PROPERTIES)))
-
-
-def sentence_of(name: str) -> str:
-    """The sentence for property *name*; empty if the property shows only in kernel memory."""
-    return SEEN.get(name) or next(
-        (question.asks for question in JUDGED_PROPERTIES if question.name == name), ""
-    )
-
-
-#: Properties of operations rather than states: every occurrence counts.
-_EVENTS = {
-    *(*EVENT_PROPERTIES, "told_free", "reached", "flushed", "notified", "fork_whole"),
-    *("fork_works", "fork_keeps_parent", "looks_only", "mode_asked"),
-    *("unmapped", "moved_whole", "within_bar", "looked_up", "smaps_counted"),
-    *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
-}
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
@@ -199,7 +151,7 @@ def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
     for number in range(len(run.steps)):
         broken = judging.broken(number)
         for name, text in broken.items():
-            if name not in lasting or name in _EVENTS:
+            if name not in lasting or name in EACH_TIME:
                 yield name, number, text
         lasting = set(broken)
 
@@ -219,9 +171,9 @@ class _Judging:
         self._starts = area_starts(program)
         self._unjudged = unjudged_steps(run)
         self._before: int | None = None
-        #: The entry properties that held at the last observed step, each with the history's change count at
-        #: the time.
-        self._entries_held: set[tuple[str, int]] = set()
+        #: The history's change count at the last observed step, if entries_inside and leaves_fit held there.
+        self._inside_held: int | None = None
+        self._fit_held: int | None = None
 
     def broken(self, number: int) -> dict[str, str]:
         """The properties that a step violates, with evidence; all earlier steps must already have been
@@ -244,13 +196,13 @@ class _Judging:
             for question in events_broken(SeenMoment(step, history, self._layout)):
                 broken.setdefault(question.name, question.asks)
             if held and self._modes.agree() is False:
-                broken.setdefault(one_mode.__name__, sentence_of(one_mode.__name__))
+                broken.setdefault(one_mode.name, one_mode.asks)
             if self._modes.told_free:
-                broken.setdefault("told_free", self._modes.told_free)
+                broken.setdefault(told_free.name, self._modes.told_free)
             # Structures may be in the middle of a change, but all observers must still see the same.
             memory = _memory(run, number)
             for fault in memory.faults if memory is not None else ():
-                if fault.name == LOOKS_AGREE:
+                if fault.name == looks_agree.name:
                     broken.setdefault(fault.name, fault.says)
             self._before = None
             self._contents.forget()
@@ -270,38 +222,36 @@ class _Judging:
     ) -> Iterator[tuple[str, str]]:
         """The name and sentence of each property that page-table entries or in-memory structures violate."""
         history, spaces, memory = self._history, self._spaces, _memory(self._run, number)
-        found = list(self._of_entries(changes))
+        yield from self._of_entries(changes)
         if op is not None:
             look = self._run.look
             process = history.process(op.task)
-            found.append(("reached", operations.reached(step, spaces.ptes, op, process, look)))
-            found.append(("private_kept", operations.stored_privately(step, spaces, op, process)))
-            found.append(("unmapped", operations.unmapped(step, spaces, op, process)))
-            found.append(("smaps_counted", operations.smaps_counted(step, spaces, op, process, look)))
-            found.append(("within_bar", operations.within_bar(step, op, self._program.devices)))
+            yield from operations.reached(step, spaces.ptes, op, process, look)
+            yield from operations.stored_privately(step, spaces, op, process)
+            yield from operations.unmapped(step, spaces, op, process)
+            yield from operations.smaps_counted(step, spaces, op, process, look)
+            yield from operations.within_bar(step, op, self._program.devices)
             if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
-                found.append(("told_free", entries.revoked_pages(spaces, op.call.span)))
+                yield from entries.revoked_pages(spaces, op.call.span)
         if self._before is not None:
             before, memory_before = self._run.steps[self._before], _memory(self._run, self._before)
             if memory is not None and memory_before is not None:
                 seen = memory_before, memory
-                found.append(("flushed", entries.flushed(before, spaces.ptes, seen)))
-                found.append(("notified", entries.notified(before, spaces.ptes, seen, self._starts)))
+                yield from entries.flushed(before, spaces.ptes, seen)
+                yield from entries.notified(before, spaces.ptes, seen, self._starts)
             if op is not None and op.hold is None:
                 kinds = self._kinds
-                found.append(("looks_only", operations.looks_only(before, step, op)))
-                found.append(("mode_asked", operations.mode_asked(before, step, op, kinds)))
-                found.append(("moved_whole", operations.moved_whole(before, step, spaces.ptes, op, process)))
-                found.append(("looked_up", operations.looked_up(before, step, spaces, op, history, kinds)))
+                yield from operations.looks_only(before, step, op)
+                yield from operations.mode_asked(before, step, op, kinds)
+                yield from operations.moved_whole(before, step, spaces.ptes, op, process)
+                yield from operations.looked_up(before, step, spaces, op, history, kinds)
             if op is not None and isinstance(op.call, Fork):
                 if step.result != "ok":
-                    found.append(("fork_whole", entries.fork_whole(before, step, op)))
+                    yield from entries.fork_whole(before, step, op)
                 if op.call.refused is None:
-                    found.append(("fork_works", entries.fork_failed(step, op)))
+                    yield from entries.fork_failed(step, op)
                 parent = history.process(op.task)
-                found.append(("fork_keeps_parent", entries.fork_changed(before, spaces.ptes, parent)))
-        for name, texts in found:
-            yield from ((name, text) for text in texts)
+                yield from entries.fork_changed(before, spaces.ptes, parent)
         process = history.process(op.task) if op is not None else ""
         yield from self._contents.look(number, step, op, process, memory, spaces)
         for fault in memory.faults if memory is not None else ():
@@ -311,30 +261,29 @@ class _Judging:
     def _is_excused(self, name: str) -> bool:
         """True if the program itself explains why property *name* is violated."""
         history = self._history
-        if name == "counts_left":
+        if name == counts_left.name:
             # Entries that the kernel placed outside the program's areas cannot be observed.
             return history.moved_away
         # The kernel does not count page tables for device pages that are added and removed at run time.
-        return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
+        return name == tables_left.name and any(
+            isinstance(op.call, MemremapPages) for op in self._program.ops
+        )
 
-    def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
-        """The name and sentences for each property that entries violate; unchanged parts are not judged
+    def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, str]]:
+        """The name and evidence for each property that entries violate; unchanged parts are not judged
         again.
         """
         spaces, now = self._spaces, self._history.changes
         vmas, ptes = spaces.vmas.things, spaces.ptes.things
         new_vmas = [vmas[index] for index in changes.touched_vmas]
         new_ptes = [ptes[index] for index in changes.touched_ptes]
-        held, self._entries_held = self._entries_held, set()
-        inside = (new_ptes, new_vmas) if ("entries_inside", now) in held else (ptes, vmas)
-        fit = new_ptes if ("leaves_fit", now) in held else ptes
-        for name, texts in (
-            ("entries_inside", list(entries.entries_inside(spaces, *inside, self._layout, self._history))),
-            ("leaves_fit", list(entries.leaves_fit(spaces, fit))),
-        ):
-            if not texts:
-                self._entries_held.add((name, now))
-            yield name, texts
+        inside = (new_ptes, new_vmas) if self._inside_held == now else (ptes, vmas)
+        fit = new_ptes if self._fit_held == now else ptes
+        outside = list(entries.entries_inside(spaces, *inside, self._layout, self._history))
+        too_long = list(entries.leaves_fit(spaces, fit))
+        self._inside_held = None if outside else now
+        self._fit_held = None if too_long else now
+        yield from (*outside, *too_long)
 
 
 def _memory(run: Run, number: int) -> MemoryObservation | None:

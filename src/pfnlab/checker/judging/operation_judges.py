@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from pfnlab.checker.judging.contents import private_kept
 from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces
+from pfnlab.checker.judging.run_judge import evidence_of, of_runs
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import Ioremap
 from pfnlab.programs.lang.ops import (
@@ -42,8 +44,12 @@ _RSS = re.compile(r"(\w+)\[(\d+)(?::(\d+))?\] Rss=(\d+)")
 _NO_ENTRY = TableEntry(1, "", absent="none")
 
 
+@of_runs(
+    happens="memory was accessed without an entry that allows it",
+    noticed="another process, if the memory is now its own",
+)
 def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
-    """Memory is reached through an entry that exists and permits the access.
+    """Memory is only accessed through an entry that permits it.
 
     :param process: the task that stands for the acting task's address space
     """
@@ -61,10 +67,13 @@ def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: L
         yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
 
 
+@of_runs(
+    happens="a move loses or changes an entry", noticed="the process: it finds other memory there than it had"
+)
 def moved_whole(before: Step, step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str) -> Iterator[str]:
-    """A move takes every entry of the old range along, with its frame and its mode.
+    """A move takes every entry along.
 
-    Leaves are excluded: a move to a place where they do not fit removes them.
+    Each keeps its frame and mode. A leaf that does not fit at the new place is removed.
     """
     call = op.call
     if not isinstance(call, Mremap) or not call.fixed or call.span.name == VVAR or step.result != "ok":
@@ -107,8 +116,12 @@ def _shown(run: PteSeen, page: int) -> tuple[str, str, int]:
     return run.table_entry.mode, target.name, target.start + page - run.start
 
 
+@of_runs(
+    happens="a range is still mapped after munmap",
+    noticed="the frame's next user: the process still reads or writes it",
+)
 def unmapped(step: Step, spaces: SeenSpaces, op: Op, process: str) -> Iterator[str]:
-    """A range that munmap has unmapped shows nothing, on either side of a hole."""
+    """A range that munmap has unmapped has no entries."""
     call = op.call
     if not isinstance(call, Munmap) or step.result != "ok":
         return
@@ -116,6 +129,7 @@ def unmapped(step: Step, spaces: SeenSpaces, op: Op, process: str) -> Iterator[s
         yield f"{vma_name(process, vma.span)} is mapped after {step.op}"
 
 
+@evidence_of(private_kept)
 def stored_privately(step: Step, spaces: SeenSpaces, op: Op, process: str) -> Iterator[str]:
     """A store through a private mapping goes to a copy, and never to the frame of a device."""
     call = op.call
@@ -130,10 +144,16 @@ def stored_privately(step: Step, spaces: SeenSpaces, op: Op, process: str) -> It
         yield f"{vma_name(process, page)} is private, took a store, and maps {device}[{frame}]"
 
 
+@of_runs(
+    happens="an inserted entry has another mode than its frame's reservation",
+    noticed="the device: stores arrive late or merged",
+)
 def looked_up(
     before: Step, step: Step, spaces: SeenSpaces, op: Op, history: History, kinds: Mapping[str, str]
 ) -> Iterator[str]:
-    """An entry that a fault handler inserts has the mode in which its frame is reserved, otherwise UC-.
+    """An inserted entry has the mode of its frame's reservation, or UC- without one.
+
+    Judged are entries that a fault of the guest driver inserts one by one.
 
     :param kinds: the kind of each device; memory that may be RAM has other modes
     """
@@ -161,10 +181,16 @@ def looked_up(
         )
 
 
+@of_runs(
+    happens="smaps counts other pages than the page tables have",
+    noticed="the reader of smaps, who gets a wrong size",
+    on="memory",
+)
 def smaps_counted(step: Step, spaces: SeenSpaces, op: Op, process: str, look: LookLevel) -> Iterator[str]:
-    """smaps counts in each VMA as many resident pages as its page tables have, or none if it skips the VMA.
+    """smaps counts the resident pages in the page tables.
 
-    Judged where VMAs were observed in memory: otherwise smaps itself was read.
+    It counts none in a VMA that it skips. Judged where VMAs were observed in memory: otherwise smaps itself
+    was read.
     """
     if not (isinstance(op.call, Walk) and op.call.walker == "smaps" and isinstance(step.value, str)):
         return
@@ -177,6 +203,7 @@ def smaps_counted(step: Step, spaces: SeenSpaces, op: Op, process: str, look: Lo
                 yield f"smaps counts {rss} kB in {vma_name(process, span)}, and {vma.rss} kB are mapped"
 
 
+@of_runs(happens="a page past the end of a BAR is mapped", noticed="the next device: the process accesses it")
 def within_bar(step: Step, op: Op, devices: Sequence[Device]) -> Iterator[str]:
     """A file of a PCI device maps no page past the end of its BAR."""
     call = op.call
@@ -187,8 +214,15 @@ def within_bar(step: Step, op: Op, devices: Sequence[Device]) -> Iterator[str]:
             yield f"{step.op} maps {call.source}, and the BAR has {device.pages:,} pages"
 
 
+@of_runs(
+    happens="a mapping requested as uncached is write-combining",
+    noticed="the device: stores arrive late or merged",
+)
 def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
-    """Pages requested as uncached are not write-combining, unless they were already reserved that way."""
+    """A request for uncached memory never yields write-combining.
+
+    Pages of a PCI device that the book already has as write-combining are excepted.
+    """
     call = op.call
     if step.result != "ok" or None in (before.book, step.book):
         return
@@ -209,11 +243,15 @@ def _is_wc(entry: BookEntry, span: Span) -> bool:
     return entry.mode == "wc" and entry.span.meets(span)
 
 
+@of_runs(
+    happens="reading a process's state changed that state",
+    noticed="the process, which loses entries when /proc is read",
+)
 def looks_only(before: Step, step: Step, op: Op) -> Iterator[str]:
-    """Observing changes no state: no VMAs, entries or reservations.
+    """Observing the state does not change it.
 
-    Walkers that reach a page the way the task itself does (get_user_pages) may fault it in, so they do not
-    count as looks.
+    pagemap, pagemap_scan, smaps, numa_maps, mincore, status, memtype_list and look change no VMAs, entries
+    or reservations. Walkers that reach a page the way the task itself does (get_user_pages) may fault it in.
     """
     if not isinstance(op.call, Status | Mincore | ReadMemtypeList | Look) and not (
         isinstance(op.call, Walk) and op.call.walker in LOOKING_WALKERS

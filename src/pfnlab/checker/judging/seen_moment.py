@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -13,8 +13,11 @@ from pfnlab.base.units import PfnRange
 from pfnlab.checker.judging.device_mappings import DeviceMappings, SeenMapping
 from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.observed_spaces import Layout
-from pfnlab.checker.scopes.moment import CountedUsers, FrameMode, Moment, StateView, facts_of
-from pfnlab.checker.scopes.properties import QUESTIONS, Question
+from pfnlab.checker.scopes.moment import CountedUsers, FrameMode, facts_of
+from pfnlab.checker.scopes.properties import SEEN_QUESTIONS
+from pfnlab.checker.scopes.question import SeenQuestion
+from pfnlab.checker.scopes.state_judges import direct_map_back, no_leak, one_mode
+from pfnlab.checker.scopes.step_judges import counters
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.programs.lang.device_ops import MOVED_BAR
@@ -106,13 +109,11 @@ class SeenMoment:
         return SpanSet(self.reservations)
 
     @cached_property
-    def _direct_map(self) -> list[FrameMode] | None:
-        """The program's device frames that are not write-back in the direct map; None if not observed."""
-        if self.step.direct_map is None:
-            return None
+    def direct_map_modes(self) -> list[FrameMode]:
+        """The program's device frames that are not write-back in the direct map."""
         return [
             FrameMode(frames, CacheMode.from_short(mode))
-            for span, mode in direct_map_spans(self.step.direct_map)
+            for span, mode in direct_map_spans(self.step.direct_map or ())
             # A page missing from the direct map is compared too, but has no mode.
             if mode != "absent"
             for frames in [self._layout.frames(span)]
@@ -121,17 +122,11 @@ class SeenMoment:
 
     def is_ram(self, pfn: int) -> bool:
         """True if a frame is RAM and its direct-map entry was observed."""
-        return self._direct_map is not None and self._layout.platform.phys.page_is_ram(pfn)
+        return self.step.direct_map is not None and self._layout.platform.phys.page_is_ram(pfn)
 
     def direct_map(self, pfn: int) -> CacheMode:
-        changed = self._direct_map or ()
-        modes = (shown.mode for shown in changed if shown.frames.start <= pfn < shown.frames.end)
+        modes = (one.mode for one in self.direct_map_modes if one.frames.start <= pfn < one.frames.end)
         return next(modes, CacheMode.WB)
-
-    @cached_property
-    def direct_map_changed(self) -> SpanSet:
-        """The program's device frames that are not write-back in the direct map."""
-        return SpanSet(shown.frames for shown in self._direct_map or ())
 
     @cached_property
     def kept(self) -> SpanSet:
@@ -176,87 +171,44 @@ class SeenMoment:
         return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]
 
 
-#: The properties that `check` applies to modelled kernels, too. Left out are properties that only a model can
-#: decide, and those judged here by a separate function that gives evidence, e.g. `entries_inside`, which
-#: gives the frames.
-JUDGED_PROPERTIES: tuple[Question, ...] = tuple(
-    question
-    for question in QUESTIONS
-    if question.kind == "always"
-    and question.name
-    not in (
-        *("exact", "no_stale", "copied_flushed", "walks_pages", "walks_all", "committed_left"),
-        *("right_frames", "fork_whole", "fork_works", "fork_keeps_parent"),
-    )
-)
-
-#: The properties about effects of the last operation, which are judged even if the state was not observed.
-EVENT_PROPERTIES = ("freed_once", "no_warning", "freed_unmapped", "right_file")
-
-#: Properties that hold if they hold for every single mapping, with their other dependencies.
-_OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {
-    "no_loss": lambda moment: moment.reservations,
-    "booked_mode": lambda moment: moment.booked,
-    "direct_map": lambda moment: moment.step.direct_map,
-    "memory_off": lambda moment: moment.switched_off,
-    "removed_unmapped": lambda moment: moment.removed,
-    "claimed_unmapped": lambda moment: moment.claims,
-}
-
-#: Properties that hold if they hold for every single item of another kind, with these dependencies.
-_OF_OTHERS: dict[str, Callable[[SeenMoment], object]] = {
-    "no_leak": lambda moment: moment.reservations,
-    "counters": lambda moment: moment.step.tracked or (),
-}
-
-_DEPENDS = {**_OF_MAPPINGS, **_OF_OTHERS}
-
-
-def events_broken(moment: SeenMoment) -> list[Question]:
-    """The violated properties among those about effects of the last operation."""
-    asked = (question for question in JUDGED_PROPERTIES if question.name in EVENT_PROPERTIES)
-    return [question for question in asked if _breaks(question, moment)]
-
-
-def _breaks(question: Question, moment: Moment) -> bool:
-    # These judges accept any moment, not just a model's.
-    return question.judge(cast(StateView, moment)) is False
+def events_broken(moment: SeenMoment) -> list[SeenQuestion]:
+    """The violated properties of the last operation, which are judged even if the state was not observed."""
+    return [one for one in SEEN_QUESTIONS if one.about == "step" and one.seen(moment) is False]
 
 
 class JudgeCache:
-    """The properties that held when last judged, with their dependencies.
+    """The properties that held when last judged, with what their answers depend on.
 
     :param mappings: the mappings at the last observed step; it must observe every step to be judged
     """
 
     def __init__(self, mappings: DeviceMappings) -> None:
         self._mappings = mappings
-        self._held: dict[str, Any] = {}
+        self._held: dict[SeenQuestion, Any] = {}
 
-    def broken(self, moment: SeenMoment) -> Iterator[Question]:
+    def broken(self, moment: SeenMoment) -> Iterator[SeenQuestion]:
         """The properties that do not hold at *moment*."""
-        for question in JUDGED_PROPERTIES:
-            name = question.name
-            part = self._part(name, moment)
-            if part is not None and _breaks(question, part):
-                self._held.pop(name, None)
+        for question in SEEN_QUESTIONS:
+            part = self._part(question, moment)
+            if part is not None and question.seen(part) is False:
+                self._held.pop(question, None)
                 yield question
-            elif name in _DEPENDS:
-                self._held[name] = _DEPENDS[name](moment)
+            elif (depends := _PARTS.get(question, question.of_each_mapping)) is not None:
+                self._held[question] = depends(moment)
 
-    def _part(self, name: str, moment: SeenMoment) -> SeenMoment | None:
+    def _part(self, question: SeenQuestion, moment: SeenMoment) -> SeenMoment | None:
         """The part of *moment* that may violate a property; None if there is none."""
-        if name == "one_mode":
+        if question is one_mode:
             return moment if len(self._mappings.modes) > 1 or moment.remembered else None
-        if name == "direct_map_back":
+        if question is direct_map_back:
             return moment if moment.step.direct_map else None
-        if name not in self._held:
+        if question not in self._held:
             return moment
-        if name in _OF_MAPPINGS:
-            same = self._held[name] == _OF_MAPPINGS[name](moment)
+        if question.of_each_mapping is not None:
+            same = self._held[question] == question.of_each_mapping(moment)
             return moment.of_mappings(self._mappings.new) if same else moment
-        if name == "no_leak":
-            had = set(self._held[name])
+        if question is no_leak:
+            had = set(self._held[question])
             gone = [mapping.frames for mapping in self._mappings.gone]
             asked = [
                 pfns
@@ -264,8 +216,13 @@ class JudgeCache:
                 if pfns not in had or any(pfns.overlaps(frames) for frames in gone)
             ]
             return moment.of_reservations(asked) if asked else None
-        if name == "counters":
-            tracked = moment.step.tracked or ()
-            part = changed_part(self._held[name], tracked)
-            return moment.of_tracked(tracked[part.start : part.end])
-        return moment
+        tracked = moment.step.tracked or ()
+        part = changed_part(self._held[question], tracked)
+        return moment.of_tracked(tracked[part.start : part.end])
+
+
+#: Properties that hold if they hold for every single item, which is no mapping, with what they depend on.
+_PARTS: dict[SeenQuestion, Callable[[SeenMoment], object]] = {
+    no_leak: lambda moment: moment.reservations,
+    counters: lambda moment: moment.step.tracked or (),
+}

@@ -34,7 +34,8 @@ from pfnlab.checker.races.turns import (
 )
 from pfnlab.checker.scopes.modes import modes_agree
 from pfnlab.checker.scopes.moment import StateView, facts_since, warn_again
-from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question
+from pfnlab.checker.scopes.properties import STATE_QUESTIONS
+from pfnlab.checker.scopes.question import Question, TurnQuestion
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.checker.search.exploration import Property
@@ -52,7 +53,6 @@ from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
 
 #: The property that is judged in the middle of operations as well.
-ONE_MODE = one_mode.__name__
 
 #: The search for a place to hold an operation tries fewer than this many entries into one function.
 _MOST_CALLS = 4
@@ -243,7 +243,7 @@ class RaceModel:
                 if any(answers):
                     return _cut(held, len(answers))
             return None
-        if question not in STATE_QUESTIONS or (not state.answers and question.name != ONE_MODE):
+        if question not in STATE_QUESTIONS or (not state.answers and question is not one_mode):
             return None
         rows = _in_a_row(race, path, title, asks) if state.answers else ()
         candidates = itertools.chain(rows, _with_holds(race, title, asks))
@@ -319,7 +319,7 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
         if running.settled:
             answers.append(question.judge(StateView(kernel, facts)))
         else:
-            answers.append(modes_agree(kernel) if question.name == ONE_MODE else None)
+            answers.append(modes_agree(kernel) if question is one_mode else None)
     return answers
 
 
@@ -399,16 +399,18 @@ def _of(race: Race, title: str, asks: str, ops: tuple[Op, ...]) -> Program:
 
 def race_properties(selection: Sequence[Question]) -> list[Property[RaceState]]:
     """The properties for the questions in *selection*, on race states."""
-    table: dict[str, Property[RaceState]] = {
-        "told_free": Property(
-            "told_free", "always", lambda state: not state.told_free, lambda state: state.free
-        ),
-        "no_deadlock": Property("no_deadlock", "always", lambda state: not state.stuck),
-        "told_beside": Property("told_beside", "sometimes", lambda state: state.overlapping),
-    }
-    return [
-        table[question.name] if question.name in table else _at_the_end(question) for question in selection
-    ]
+    return [_of_turns(one) if isinstance(one, TurnQuestion) else _at_the_end(one) for one in selection]
+
+
+def _of_turns(question: TurnQuestion) -> Property[RaceState]:
+    """A property for a question judged after every turn."""
+    judge, always = question.of_race, question.kind == "always"
+    return Property(
+        question.name,
+        question.kind,
+        lambda state: judge(state) is not False if always else bool(judge(state)),
+        (lambda state: judge(state) is not None) if always else None,
+    )
 
 
 def _at_the_end(question: Question) -> Property[RaceState]:
@@ -419,7 +421,7 @@ def _at_the_end(question: Question) -> Property[RaceState]:
 
     def answer(state: RaceState) -> bool | None:
         at_end = state.answers[number] if state.answers else None
-        return state.modes if question.name == ONE_MODE and at_end is None else at_end
+        return state.modes if question is one_mode and at_end is None else at_end
 
     return Property(
         question.name,

@@ -13,7 +13,9 @@ from pfnlab.checker.scopes.domain import OperationEffect, performed
 from pfnlab.checker.scopes.frozen import freeze
 from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.moment import StateView, accounting_fact, facts_of, warn_again
-from pfnlab.checker.scopes.properties import QUESTIONS, Question
+from pfnlab.checker.scopes.properties import QUESTIONS
+from pfnlab.checker.scopes.question import Question
+from pfnlab.checker.scopes.race_judges import no_deadlock
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.memtype import MemtypeEntry
@@ -134,7 +136,7 @@ class JudgedKernel:
             except WaitsForeverError:
                 self.kernel.trace.take()
                 return StepVerdict(
-                    STUCK, frozenset(("no_deadlock",)), (), StepCosts(0, 0, 0, 0), NOTHING_SEEN
+                    STUCK, frozenset((no_deadlock.name,)), (), StepCosts(0, 0, 0, 0), NOTHING_SEEN
                 )
         view = StateView(self.kernel, effect.facts)
         if self._walkers:

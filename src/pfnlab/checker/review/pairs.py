@@ -22,7 +22,8 @@ from pfnlab.checker.review.grounds import (
     header,
     setup,
 )
-from pfnlab.checker.scopes.properties import ALL_OF_RACES, Question
+from pfnlab.checker.scopes.properties import ALL_OF_RACES
+from pfnlab.checker.scopes.question import Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS

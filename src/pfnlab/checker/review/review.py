@@ -37,7 +37,7 @@ from pfnlab.checker.review.review_result import (
     SameViolation,
 )
 from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
-from pfnlab.checker.scopes.meanings import MEANINGS
+from pfnlab.checker.scopes.properties import MODEL_PROPERTIES
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.programs.cases.neighbours import NEIGHBOURS, Neighbour
@@ -220,7 +220,8 @@ def review(
         broken=told.all(total.broken, broken, design, base),
         repaired=told.all(total.repaired, repaired, base, design),
         same=tuple(
-            SameViolation(name, MEANINGS[name].happens, states) for name, states in sorted(total.both.items())
+            SameViolation(name, MODEL_PROPERTIES[name].happens, states)
+            for name, states in sorted(total.both.items())
         ),
         costs=tuple(told.costs(total)),
         bytes_per_vma=(_bytes(base), _bytes(design)),
@@ -293,7 +294,7 @@ class _Teller:
     ) -> tuple[Broken, ...]:
         """All properties that *machine* violates and *other* satisfies, in the listed order."""
         found = []
-        for name, meaning in MEANINGS.items():
+        for name, meaning in MODEL_PROPERTIES.items():
             form: Form = "schedule"
             schedule: tuple[str, ...] = ()
             if name in ways:

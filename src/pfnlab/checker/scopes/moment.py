@@ -141,8 +141,8 @@ class Moment(Protocol):
         """The cache mode of a RAM frame in the direct map."""
 
     @property
-    def direct_map_changed(self) -> SpanSet:
-        """The RAM frames that are not write-back in the direct map."""
+    def direct_map_modes(self) -> Sequence[FrameMode]:
+        """The RAM frames that are not write-back in the direct map, with their cache modes."""
 
     @property
     def kept(self) -> SpanSet:
@@ -308,8 +308,9 @@ class StateView:
         return self.kernel.book.direct_map(pfn_to_phys(pfn))
 
     @property
-    def direct_map_changed(self) -> SpanSet:
-        return SpanSet((run.start, run.end) for run in self.kernel.book.direct_map_changed())
+    def direct_map_modes(self) -> list[FrameMode]:
+        runs = self.kernel.book.direct_map_changed()
+        return [FrameMode(PfnRange(run.start, run.end), run.type) for run in runs]
 
     @property
     def kept(self) -> SpanSet:

@@ -2,205 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.base.spelling import did_you_mean
-from pfnlab.checker.scopes.entry_judges import booked_mode, no_stale, right_frames, walks_all, walks_pages
-from pfnlab.checker.scopes.moment import (
-    Judge,
-)
-from pfnlab.checker.scopes.state_judges import (
-    claimed_free,
-    claimed_unmapped,
-    committed_left,
-    copied,
-    copied_flushed,
-    counters,
-    direct_map,
-    direct_map_back,
-    exact,
-    fork_keeps_parent,
-    fork_whole,
-    fork_works,
-    freed_once,
-    freed_unmapped,
-    memory_off,
-    no_leak,
-    no_loss,
-    no_warning,
-    one_mode,
-    removed_unmapped,
-    revoked_whole,
-    right_file,
-    shared,
-    split,
-    tables_alive,
-    vmas_alive,
-    walks_tables,
-)
+from pfnlab.checker.scopes import race_judges, state_judges, step_judges
+from pfnlab.checker.scopes.question import SEAMS, Question, Seam, SeenQuestion, TurnQuestion
 from pfnlab.checker.search.exploration import Property
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import quoted
+from pfnlab.programs.runs.kernel_property import declared
 
 if TYPE_CHECKING:
     # Judging a run needs no search.
     from pfnlab.checker.scopes.domain import KernelModel, KernelState
     from pfnlab.checker.scopes.scope import RaceScope, Scope
 
-#: The seams that a question may belong to, as in a machine's name.
-Seam = Literal["tracker", "flush", "walker"]
-SEAMS: tuple[Seam, ...] = get_args(Seam)
+#: Every property of sequences of operations, in the order of a report.
+QUESTIONS = declared(Question, state_judges, step_judges)
 
+#: Those that are judged on the observed steps of a run, too.
+SEEN_QUESTIONS = declared(SeenQuestion, state_judges, step_judges)
 
-#: How often each kind of operation had each result during a whole search.
-Outcomes = Mapping[tuple[str, str], int]
-
-
-class Question(NamedTuple):
-    """A property by name.
-
-    :param asks: the property in one sentence
-    :param needs: operation keywords; the property does not apply to a scope that lacks one of them. Words
-        joined by ``or`` are alternatives
-    :param occasion: takes the results of all operations in a search and returns whether the property ever
-        applied; None if the states themselves show this
-    :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
-        property that describes a search's reach or does not depend on a policy
-    """
-
-    name: str
-    kind: Literal["always", "sometimes"]
-    asks: str
-    judge: Judge
-    needs: tuple[str, ...] = ()
-    seam: Seam | None = None
-    occasion: Callable[[Outcomes], bool] | None = None
-
-    def arises(self, words: Set[str]) -> bool:
-        """True if the property applies to a scope with these *words*."""
-        return all(any(word in words for word in need.split(" or ")) for need in self.needs)
-
-
-def fork_refused(outcomes: Outcomes) -> bool:
-    """True if a fork failed.
-
-    A fork that leaves everything unchanged does not lead to a distinct state.
-    """
-    return any(kind.startswith("fork") and result != "ok" for kind, result in outcomes)
-
-
-def fork_tried(outcomes: Outcomes) -> bool:
-    """True if a fork was tried without an injected failure."""
-    return any(kind == "fork" for kind, _ in outcomes)
-
-
-def fork_done(outcomes: Outcomes) -> bool:
-    """True if a fork succeeded."""
-    return any(kind.startswith("fork") and result == "ok" for kind, result in outcomes)
-
-
-def mmap_refused(outcomes: Outcomes) -> bool:
-    """True if an mmap failed."""
-    return any(kind.startswith("mmap") and result != "ok" for kind, result in outcomes)
-
-
-def _always(seam: Seam | None, judge: Judge, *needs: str) -> Question:
-    return Question(judge.__name__, "always", _sentence(judge), judge, needs, seam)
-
-
-def _sometimes(judge: Judge, *needs: str) -> Question:
-    return Question(judge.__name__, "sometimes", _sentence(judge), judge, needs)
-
-
-def _sentence(judge: Judge) -> str:
-    return " ".join((judge.__doc__ or "").split()).rstrip(".")
-
-
-#: Every property, in the order of a report.
-QUESTIONS: tuple[Question, ...] = (
-    _always("tracker", no_leak),
-    _always("tracker", no_loss),
-    _always("tracker", freed_once),
-    _always("tracker", exact),
-    _always("tracker", one_mode),
-    _always("tracker", booked_mode),
-    _always(None, right_frames),
-    _always("tracker", direct_map, "low memory"),
-    _always("tracker", direct_map_back, "low memory"),
-    _always("flush", no_stale, "write or read"),
-    _always(None, copied_flushed, "write", "private"),
-    _always(None, memory_off, "memory_disable or d3"),
-    _always(None, removed_unmapped, "remove"),
-    _always(None, claimed_unmapped, "request_mem_region or bind or vfio"),
-    _always("tracker", claimed_free, "request_mem_region or bind or vfio"),
-    _always("tracker", fork_whole, "fork that fails")._replace(occasion=fork_refused),
-    _always("tracker", fork_works, "fork")._replace(occasion=fork_tried),
-    _always(None, fork_keeps_parent, "fork")._replace(occasion=fork_done),
-    _always(None, freed_unmapped, "buffer")._replace(occasion=mmap_refused),
-    _always(None, right_file, "stack")._replace(occasion=mmap_refused),
-    _always(None, committed_left, "private"),
-    _always("walker", walks_pages),
-    _always("walker", walks_all, "write", "private"),
-    _always("tracker", no_warning),
-    _always("tracker", counters),
-    _sometimes(split, "mprotect"),
-    _sometimes(shared, "fork"),
-    _sometimes(copied, "write", "private"),
-)
-
-
-def _race(
-    name: str, kind: Literal["always", "sometimes"], asks: str, *needs: str, seam: Seam | None = None
-) -> Question:
-    return Question(name, kind, asks, lambda moment: None, needs, seam)
-
-
-#: The judges of facts, which belong to a step rather than to the state after it.
-_OF_FORKS = (fork_whole, fork_works, fork_keeps_parent)
-_OF_STEPS = (freed_once, no_warning, freed_unmapped, right_file, copied_flushed, committed_left, *_OF_FORKS)
-
-#: Judges valid only for a single operation: in the middle of another, memory may be committed before it has a
-#: VMA.
-_OF_OPERATIONS = (*_OF_FORKS, committed_left)
-
-#: The race properties that are facts of turns.
-_OF_MEETINGS = (
-    _always(None, revoked_whole, "unmap_mapping_range or memory_disable"),
-    _always(None, walks_tables, "walk or mincore"),
-    _always("tracker", vmas_alive),
-    _always("flush", tables_alive),
-)
+#: The properties that apply only to races.
+RACE_QUESTIONS = declared(Question, race_judges)
 
 #: The state properties judged at the end of a race, which belong to no single operation.
-STATE_QUESTIONS: tuple[Question, ...] = (
-    *(
-        question
-        for question in QUESTIONS
-        if question.kind == "always" and question.judge not in _OF_OPERATIONS
-    ),
-    *_OF_MEETINGS,
-)
-
-#: The properties that apply only to races, which are judged while they run (:mod:`pfnlab.checker.races`).
-RACE_QUESTIONS: tuple[Question, ...] = (
-    _race(
-        *("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
-        "unmap_mapping_range or memory_disable",
-        seam="flush",
-    ),
-    _race("no_deadlock", "always", "Operations never wait for each other", seam="flush"),
-    _race(
-        *("told_beside", "sometimes", "An owner is told while another operation is under way"),
-        "unmap_mapping_range or memory_disable",
-    ),
-    *_OF_MEETINGS,
+STATE_QUESTIONS = tuple(
+    one
+    for one in (*QUESTIONS, *RACE_QUESTIONS)
+    if one.kind == "always" and one.about != "operation" and not isinstance(one, TurnQuestion)
 )
 
 #: Every property that applies to races.
-ALL_OF_RACES: tuple[Question, ...] = tuple(dict.fromkeys((*RACE_QUESTIONS, *STATE_QUESTIONS)))
+ALL_OF_RACES = tuple(dict.fromkeys((*RACE_QUESTIONS, *STATE_QUESTIONS)))
+
+#: Every property of a model, by name.
+MODEL_PROPERTIES = {one.name: one for one in (*QUESTIONS, *RACE_QUESTIONS)}
+
+
+def verdict_words(name: str, asks: str, *, violated: bool) -> str:
+    """The verdict on property *name* in words: the failure if violated, otherwise the property itself,
+    *asks*.
+    """
+    says = MODEL_PROPERTIES[name].happens if violated and name in MODEL_PROPERTIES else ""
+    return (says or asks)[:1].upper() + (says or asks)[1:]
 
 
 def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
@@ -239,9 +87,8 @@ def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
     """The reason why *name* does not apply to *scope*, with a suggestion."""
     from pfnlab.checker.scopes.scope import load_scope, scope_names
 
-    names = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]
-    if name not in names:
-        return f"there is no property {quoted(name)}{did_you_mean(name, (*names, *SEAMS))}"
+    if name not in MODEL_PROPERTIES:
+        return f"there is no property {quoted(name)}{did_you_mean(name, (*MODEL_PROPERTIES, *SEAMS))}"
     scopes = [
         scope_name
         for scope_name in scope_names()
@@ -302,5 +149,5 @@ def _property(model: KernelModel, question: Question) -> Property[KernelState]:
         question.kind,
         lambda state: answer(state) is not False if always else bool(answer(state)),
         (lambda state: answer(state) is not None) if always else None,
-        of_step=judge in _OF_STEPS,
+        of_step=question.about != "state",
     )

@@ -15,8 +15,9 @@ from pfnlab.base.json_text import json_values
 from pfnlab.base.result import Made, Outcome
 from pfnlab.checker import replay
 from pfnlab.checker.check import VIOLATED, CheckResult
-from pfnlab.checker.judging.judge import RUN_PROPERTIES, violations
-from pfnlab.checker.scopes.properties import Question
+from pfnlab.checker.judging.judge import violations
+from pfnlab.checker.judging.run_properties import RUN_PROPERTIES
+from pfnlab.checker.scopes.question import Question
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, read_data
 from pfnlab.hunt.fuzz.rounds import changed_by_looking
 from pfnlab.hunt.fuzz.signature import LOST, Signature, signatures_of

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pfnlab.base.errors import MissingTool, Misuse, Undecided
 from pfnlab.base.result import Made
 from pfnlab.checker.check import check
-from pfnlab.checker.judging.judge import sentence_of
+from pfnlab.checker.judging.run_properties import RUN_PROPERTIES
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.hunt.meeting import bisect
@@ -263,7 +263,7 @@ def _aim(name: str, bad: str | None) -> _Aim:
 
     :raises Misuse: if *name* is not a program, a bug or a property, or the property holds there
     """
-    if sentence_of(name):
+    if name in RUN_PROPERTIES:
         if bad is None:
             raise Misuse(f"{name} is a property: in a tree name a program that breaks it")
         return _Aim(name, _breaking(name, bad), LookLevel.PROC, name)

@@ -13,7 +13,8 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from pfnlab.base.result import Made
-from pfnlab.checker.judging.judge import sentence_of, violations
+from pfnlab.checker.judging.judge import violations
+from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.checker.review.grounds import ops_text
 from pfnlab.checker.review.kernel_questions import CORE, STAGES, KernelQuestion, kernel_questions
 from pfnlab.checker.review.review_result import (
@@ -26,7 +27,7 @@ from pfnlab.checker.review.review_result import (
     SameViolation,
 )
 from pfnlab.checker.review.sequences import last_message
-from pfnlab.checker.scopes.meanings import MEANINGS, Meaning
+from pfnlab.checker.scopes.step_judges import no_warning
 from pfnlab.hunt.meeting.holding import runs_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.problems import program_text
@@ -36,9 +37,6 @@ from pfnlab.programs.runs.observation import Run, Step
 
 #: The number of programs that both machines run before either is judged.
 _BATCH = 48
-
-#: The property that a kernel violates if it prints an alarm.
-_ALARM = "no_warning"
 
 #: An operation, the field that differs, and its words on base and design.
 _Difference = tuple[str, ChangedField, str, str]
@@ -121,7 +119,7 @@ class _KernelReview:
             broken=self._told(self._broken),
             repaired=self._told(self._repaired),
             same=tuple(
-                SameViolation(name, _meaning(name).happens, count)
+                SameViolation(name, PROPERTIES[name].happens, count)
                 for name, count in sorted(self._both.items())
             ),
             costs=tuple(self._costs()),
@@ -193,13 +191,12 @@ class _KernelReview:
             self._costly.setdefault(word, program)
 
     def _told(self, found: dict[str, tuple[KernelQuestion, float]]) -> tuple[Broken, ...]:
-        order = [*MEANINGS, *sorted(set(found) - set(MEANINGS))]
         return tuple(
             Broken(
-                *(name, question.form, _meaning(name).happens, _meaning(name).noticed, question.where, at),
+                *(name, question.form, one.happens, one.noticed, question.where, at),
                 text=program_text(_titled(question.program, name, self._design.name)),
             )
-            for name in order
+            for name, one in PROPERTIES.items()
             if name in found
             for question, at in (found[name],)
         )
@@ -229,7 +226,7 @@ def _judged(program: Program, run: Run, series: str) -> _Answer:
     for violation in violations(program, run, series):
         first.setdefault(violation.name, violation.step)
     if run.alarm is not None:
-        first.setdefault(_ALARM, len(run.steps))
+        first.setdefault(no_warning.name, len(run.steps))
     return _Answer(run, first)
 
 
@@ -271,10 +268,6 @@ def _book(step: Step) -> str:
 
 def _entries(step: Step) -> str:
     return ", ".join(f"{one.task} {one.area}[{one.start}:{one.end}] {one.entry}" for one in step.ptes or ())
-
-
-def _meaning(name: str) -> Meaning:
-    return MEANINGS.get(name) or Meaning(happens=f"not kept: {sentence_of(name)}", noticed="pfnlab's judge")
 
 
 def _titled(program: Program, name: str, machine: str) -> Program:

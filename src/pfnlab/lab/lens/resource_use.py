@@ -16,6 +16,15 @@ from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PSE
 from pfnlab.kernel.mm.flags import VM_ACCOUNT
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
+from pfnlab.programs.runs.memory_faults import (
+    areas_left,
+    book_left,
+    committed_left,
+    files_left,
+    resources_left,
+    tables_left,
+    vmas_left,
+)
 
 #: Present in kernels that hold on to freed objects for a while (KASAN): no count tells them from used ones.
 _QUARANTINE = "kasan_quarantine_put"
@@ -28,14 +37,18 @@ SYMBOLS = (
 
 #: Counted resources, by the property that says they are unchanged, in the words that messages use.
 COUNTED = {
-    "committed_left": "committed pages",
-    "tables_left": "page tables",
-    "files_left": "open files",
-    "vmas_left": "VMAs",
+    committed_left.name: "committed pages",
+    tables_left.name: "page tables",
+    files_left.name: "open files",
+    vmas_left.name: "VMAs",
 }
 
 #: Listed resources, by property, in the words that messages use.
-LISTED = {"book_left": "the book has", "areas_left": "vmalloc has", "resources_left": "the resources have"}
+LISTED = {
+    book_left.name: "the book has",
+    areas_left.name: "vmalloc has",
+    resources_left.name: "the resources have",
+}
 
 _ULONG_MAX = (1 << 64) - 1
 _VM_IOREMAP = 1
@@ -76,12 +89,12 @@ def leftovers(
         other properties check
     """
     for name, words in COUNTED.items():
-        if name == "tables_left" and before.spaces != after.spaces:
+        if name == tables_left.name and before.spaces != after.spaces:
             continue
         if name in before.counts and name in after.counts:
             more = after.counts[name] - before.counts[name]
             # Other processes' leftovers may disappear meanwhile; committed pages must never decrease.
-            if more > 0 or (more and name == "committed_left"):
+            if more > 0 or (more and name == committed_left.name):
                 yield Fault(name, than_before(more, words))
     for name, words in LISTED.items():
         had, has = before.lists.get(name), after.lists.get(name)
@@ -119,15 +132,15 @@ class Counts:
         living = self._living()
         counts = {}
         for name, number, own in (
-            ("committed_left", self._counter("vm_committed_as"), living.committed),
-            ("tables_left", self._tables(living), 0),
-            ("vmas_left", self._vmas(), living.vmas),
-            ("files_left", self._counter("nr_files"), 0),
+            (committed_left.name, self._counter("vm_committed_as"), living.committed),
+            (tables_left.name, self._tables(living), 0),
+            (vmas_left.name, self._vmas(), living.vmas),
+            (files_left.name, self._counter("nr_files"), 0),
         ):
             if number is not None:
                 counts[name] = number - own
-        lists = {"book_left": frozenset(self._book())}
-        for listed, there in (("areas_left", self._areas()), ("resources_left", self._resources())):
+        lists = {book_left.name: frozenset(self._book())}
+        for listed, there in ((areas_left.name, self._areas()), (resources_left.name, self._resources())):
             if there is not None:
                 lists[listed] = frozenset(map(Thing, there))
         return ResourceUse(counts, lists, living.spaces)

@@ -21,6 +21,7 @@ from pfnlab.lab.lens.resource_use import Counts
 from pfnlab.lab.lens.structure import Structures
 from pfnlab.lab.lens.table_walk import DirectMap, Pages, TableWalk
 from pfnlab.lab.lens.view import KernelView, smaps_bits
+from pfnlab.programs.runs.memory_faults import counters, counts_left
 
 _VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
 
@@ -359,8 +360,8 @@ class _Look:
         for pfn, users in self._page_users.items():
             _, mapcount = self._lens.folio(pfn)
             if mapcount != users and pfn not in self._everybodys:
-                name = "counters" if mapcount < users else "counts_left"
-                yield plain.Fault(name, f"a page counts {mapcount:,} mappings but has {users:,}")
+                violated = counters if mapcount < users else counts_left
+                yield plain.Fault(violated.name, f"a page counts {mapcount:,} mappings but has {users:,}")
 
     def _area_span(self, first: int, last: int) -> plain.Extent | None:
         place = bisect_right(self._starts, first) - 1

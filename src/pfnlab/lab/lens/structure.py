@@ -11,6 +11,7 @@ from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PSE
 from pfnlab.kernel.mm.flags import VM_LOCKED
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, MAX_DEPTH, MAX_VMAS, USER_ENTRIES, KernelView
+from pfnlab.programs.runs.memory_faults import file_maps, mm_counts, tables_counted, tables_owned, vma_order
 
 #: Maximum number of cached tables; a program's processes have a few dozen.
 _TABLES_KEPT = 1000
@@ -102,11 +103,11 @@ class Structures:
             ("locked_vm", space.locked_vm, locked),
         ):
             if counted != there:
-                yield Fault("mm_counts", f"{name} of {space.task} is {counted:,}, but there are {there:,}")
+                yield Fault(mm_counts.name, f"{name} of {space.task} is {counted:,}, but there are {there:,}")
         ends = [0]
         for _, start, end, _, _ in space.vmas:
             if start < ends[-1] or start >= end:
-                yield Fault("vma_order", f"VMAs of {space.task} overlap or are empty at {start:#x}")
+                yield Fault(vma_order.name, f"VMAs of {space.task} overlap or are empty at {start:#x}")
             ends.append(end)
 
     def _tables(self, space: _AddressSpace) -> Iterator[Fault]:
@@ -120,7 +121,7 @@ class Structures:
             # The last VMA that begins before the end of the range must extend into it.
             place = bisect_right(starts, at + size - 1) - 1
             if place < 0 or space.vmas[place][2] <= at:
-                yield Fault("tables_owned", f"a page table of {space.task} maps no VMA (level {level})")
+                yield Fault(tables_owned.name, f"a page table of {space.task} maps no VMA (level {level})")
         counted = space.pgtables_bytes // PAGE_SIZE
         # The kernel does not count level 4 tables (mm_inc_nr_puds is its highest counter).
         there = sum(level < _UNCOUNTED_LEVEL for level, _ in found)
@@ -128,7 +129,9 @@ class Structures:
         anonymous = (space.vmas[bisect_right(starts, at) - 1] for at in leaves)
         there += sum(not file for *_, file in anonymous)
         if counted != there:
-            yield Fault("tables_counted", f"{space.task} counts {counted:,} page tables, but has {there:,}")
+            yield Fault(
+                tables_counted.name, f"{space.task} counts {counted:,} page tables, but has {there:,}"
+            )
 
     def _descend(
         self,
@@ -187,10 +190,10 @@ class Structures:
                 if mapping not in users:
                     users[mapping] = self._members(mapping)
                 if at not in users[mapping]:
-                    yield Fault("file_maps", f"a file that {space.task} maps does not list its VMA")
+                    yield Fault(file_maps.name, f"a file that {space.task} maps does not list its VMA")
         for at in {at for members in users.values() for at in members} - known:
             if not self._view.lives(self._view.word(at + self._vma_mm)):
-                yield Fault("file_maps", "a file lists a VMA of an address space that is gone")
+                yield Fault(file_maps.name, "a file lists a VMA of an address space that is gone")
 
     def _members(self, mapping: int) -> set[int]:
         members: set[int] = set()

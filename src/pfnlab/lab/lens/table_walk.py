@@ -9,6 +9,7 @@ from pfnlab.kernel.hw.entry import entry_pfn, pte_special
 from pfnlab.kernel.hw.pat import FULL_PAT
 from pfnlab.lab.lens.plain import Extent, Fault, RawEntries
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
+from pfnlab.programs.runs.memory_faults import direct_map_level
 
 #: Maximum number of page tables to read in one task's areas (enough to map 200 GiB).
 MAX_TABLES = 100_000
@@ -167,4 +168,4 @@ def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]])
         if mode not in (_ABSENT, _USUAL) and shared != leaf:
             pages = f"{name}[{shared.start - pfns.start}:{shared.end - pfns.start}]"
             says = f"{pages} is {mode.upper()} in the direct map by an entry for {leaf.nr} pages"
-            yield Fault("direct_map_level", f"{says}, not only these")
+            yield Fault(direct_map_level.name, f"{says}, not only these")

@@ -8,6 +8,7 @@ import msgspec
 from pfnlab.base.result import Outcome
 from pfnlab.checker.check import CheckResult, PropertyResult
 from pfnlab.checker.races.race import control, still_read
+from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.look import LookLevel
@@ -64,7 +65,7 @@ _READS = {
 
 def _of_frame(answer: PropertyResult) -> bool:
     """True if the counterexample is a race for a frame that can still be read."""
-    return answer.name == "told_free"
+    return answer.name == told_free.name
 
 
 class Confirmation(NamedTuple):

@@ -17,7 +17,8 @@ from pfnlab.lab.images.cache import cache_root, make_cache_folder, trusted
 from pfnlab.lab.lens import THE_LENS, LensError
 from pfnlab.lab.lens.result_cache import read_result, write_result
 from pfnlab.lab.running.inside_state import LensState, Words, vma_counted
-from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryFault, Step
+from pfnlab.programs.runs.memory_faults import looks_agree
+from pfnlab.programs.runs.observation import MemoryFault, Step
 from pfnlab.programs.runs.places import Places
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
                     f"two ways to observe one kernel disagree about the {part} after {step.op}: it shows "
                     f"{_only_in(outside, inside)}, but its memory has {_only_in(inside, outside)}"
                 )
-                yield number, MemoryFault(LOOKS_AGREE, says)
+                yield number, MemoryFault(looks_agree.name, says)
 
 
 def with_inside(

@@ -8,7 +8,7 @@ from pfnlab.base.inert import recorded_line
 from pfnlab.base.result import other_fields
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, PropertyResult
-from pfnlab.checker.scopes.meanings import verdict_words
+from pfnlab.checker.scopes.properties import verdict_words
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from pfnlab.checker.judging.judge import violations
+from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.present.picture.scene import step_result
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Program, Read, Release, Thread, Write
@@ -87,7 +88,7 @@ def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
             LaneViolation(found.step, run.steps[found.step].task, found.name, found.says)
             for found in violations(program, run)
             # A model shows this as soon as the driver is told, before the page is reached.
-            if not (run.tlbs and found.name == "told_free")
+            if not (run.tlbs and found.name == told_free.name)
         )
         + tuple(_violations(program, run)),
     )

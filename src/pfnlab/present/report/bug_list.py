@@ -10,8 +10,7 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import ALWAYS, PrintedStruct, in_columns
 from pfnlab.base.spelling import did_you_mean
-from pfnlab.checker.judging.judge import SEEN
-from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
+from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family_files import Family, families
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
@@ -126,7 +125,7 @@ def _left(wish: BugWish) -> Iterator[Bug]:
 
 def property_names() -> list[str]:
     """Return every property that is checked on kernels or models, by name."""
-    return list(dict.fromkeys([*(one.name for one in (*QUESTIONS, *RACE_QUESTIONS)), *SEEN]))
+    return list(PROPERTIES)
 
 
 def _of(word: str | None, words: list[str], noun: str) -> str | None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from pfnlab.present.report.run_result import LEAK, KnownReason, RunResult, expect_text, leaked_at_end
+from pfnlab.checker.scopes.state_judges import no_leak
+from pfnlab.present.report.run_result import KnownReason, RunResult, expect_text, leaked_at_end
 from pfnlab.present.report.table import FAILED, HEAD, StyledText, paragraph
 from pfnlab.programs.runs.observation import Run
 
@@ -40,7 +41,7 @@ def _faults(result: RunResult, run: Run) -> Iterator[str]:
             known = KnownReason.of(one.known)
             reasons.setdefault(one.name, {})[f"{known.number}{known.fixed}"] = None
     if left := leaked_at_end(run, verdict):
-        yield f"LEAK {', '.join(left)}{_in_brackets(reasons.pop(LEAK, {}))}"
+        yield f"LEAK {', '.join(left)}{_in_brackets(reasons.pop(no_leak.name, {}))}"
     for name, known_as in reasons.items():
         yield f"{name}{_in_brackets(known_as)}"
     yield from (f"alarm: {one.alarm.title}" for one in verdict.alarms if one.machine == run.machine)

@@ -14,7 +14,7 @@ from pfnlab.base.inert import shell_line
 from pfnlab.base.result import Count, PrintedStruct
 from pfnlab.base.terminal_text import wrapped
 from pfnlab.base.units import number_of
-from pfnlab.checker.judging.judge import SEEN
+from pfnlab.checker.judging.run_properties import PROPERTIES, RUN_PROPERTIES
 from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
 from pfnlab.discussions.posted_threads import posted_threads
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
@@ -380,14 +380,15 @@ def _series(found: MailedPatches, touched: Sequence[KernelFunction]) -> tuple[st
 
 def _questions(touched: Sequence[KernelFunction]) -> Iterator[AskedProperty]:
     """The properties that are asked of the functions, those asked most often first."""
-    sequences = {one.name: one.asks for one in QUESTIONS}
-    schedules = {one.name: one.asks for one in ALL_OF_RACES}
-    places = (("sequences", sequences), ("schedules", schedules), ("kernels", SEEN))
-    sentences = SEEN | schedules | sequences
+    places = (
+        ("sequences", {one.name for one in QUESTIONS}),
+        ("schedules", {one.name for one in ALL_OF_RACES}),
+        ("kernels", RUN_PROPERTIES),
+    )
     count: dict[str, int] = {}
     for one in touched:
         for name in one.asks:
             count[name] = count.get(name, 0) + 1
     for name in sorted(count, key=lambda name: -count[name]):
         checked = tuple(place for place, names in places if name in names)
-        yield AskedProperty(name=name, says=f"{sentences[name]}.", checked=checked)
+        yield AskedProperty(name=name, says=f"{PROPERTIES[name].asks}.", checked=checked)

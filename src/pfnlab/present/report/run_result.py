@@ -14,8 +14,8 @@ import msgspec
 
 from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
-from pfnlab.checker.judging.judge import sentence_of
-from pfnlab.checker.scopes.meanings import MEANINGS
+from pfnlab.checker.judging.run_properties import PROPERTIES
+from pfnlab.checker.scopes.state_judges import no_leak
 from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import first_alarm, when
@@ -30,8 +30,6 @@ Tone = Literal["", "lit", "bad"]
 SHOWN = ("result", *ROWS)
 #: The number of a step in docs/semantics.
 _RULE = re.compile(r"S\d[\w.]*")
-#: The property about leaked reservations.
-LEAK = "no_leak"
 #: Statements are not wrapped up to this width.
 _UNWRAPPED = 1 << 20
 
@@ -125,7 +123,7 @@ def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SH
     reasons = _ExplainedReasons()
     yield from _leaks(leaked, verdict.violations, reasons)
     yield from _violations(
-        [one for one in verdict.violations if one.name != LEAK or one.machine not in leaked], reasons
+        [one for one in verdict.violations if one.name != no_leak.name or one.machine not in leaked], reasons
     )
     for item in verdict.alarms:
         yield from _alarm(item)
@@ -215,7 +213,7 @@ def leaked_at_end(run: Run, verdict: Verdict) -> tuple[str, ...]:
     """Return the reservations that remain after all tasks are gone but should not."""
     if not run.steps or run.steps[-1].op != "end":
         return ()
-    leaks = any((one.machine, one.name) == (run.machine, LEAK) for one in verdict.violations)
+    leaks = any((one.machine, one.name) == (run.machine, no_leak.name) for one in verdict.violations)
     left = any(one.machine == run.machine and one.left and not one.keeps for one in verdict.expectations)
     return tuple(map(str, run.steps[-1].book or ())) if leaks or left else ()
 
@@ -226,7 +224,7 @@ def _leaks(
     # Machines that leak the same for the same reason share a line.
     machines: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for machine, left in leaked.items():
-        known = (one.known for one in violations if (one.machine, one.name) == (machine, LEAK))
+        known = (one.known for one in violations if (one.machine, one.name) == (machine, no_leak.name))
         machines.setdefault((left, next(filter(None, known), "")), []).append(machine)
     for (left, why), names in machines.items():
         says = f"{', '.join(left)} still reserved, but no longer mapped: {', '.join(names)}"
@@ -242,12 +240,13 @@ def _violations(violations: Sequence[Violation], reasons: _ExplainedReasons) -> 
         machines.setdefault(key, []).append(one.machine)
     known: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
     for (name, step, op, says, why), members in sorted(machines.items(), key=lambda item: item[0][1]):
-        happens = MEANINGS[name].happens if name in MEANINGS else says
+        declared = PROPERTIES.get(name)
+        happens, asks = (declared.happens, declared.asks) if declared is not None else (says, says)
         if why:
             known.setdefault((f"{happens} ({name})", why, tuple(members)), []).append(step + 1)
             continue
         judged = all(member.startswith("model:") for member in members)
-        seen = "" if says in (happens, sentence_of(name)) else f": {says}"
+        seen = "" if says in (happens, asks) else f": {says}"
         text = f"{happens} ({name}), in step {step + 1}, {op}: {', '.join(members)}{seen}; reason unknown"
         yield Statement(About.VIOLATES, text, "" if judged else "bad")
     for (happens, why, names), steps in known.items():

@@ -63,7 +63,7 @@ def meanings(word: str) -> list[WordMeaning]:
 
 def known_words() -> list[str]:
     """Return every word that has a meaning, for suggestions."""
-    from pfnlab.checker.scopes.meanings import MEANINGS
+    from pfnlab.checker.judging.run_properties import PROPERTIES
     from pfnlab.diagnosis.messages.errno_causes import known_errnos
     from pfnlab.diagnosis.messages.family_files import families
     from pfnlab.kernel.bugs.known_bugs import all_bugs
@@ -76,8 +76,7 @@ def known_words() -> list[str]:
     return [
         *(part for word in glossary() for part in word.split(", ") if part != "..."),
         *kernel_functions(),
-        *MEANINGS,
-        *_sentences(),
+        *PROPERTIES,
         *(name for one in all_bugs() for name in (one.number, one.cve, one.title) if name),
         *rule_numbers(),
         *(one.name for one in families()),
@@ -118,40 +117,31 @@ def _links(rules: Sequence[Rule]) -> Iterator[str]:
 
 def _related(word: str) -> Iterator[str]:
     """Yield the properties for which the seam of a word is responsible, or whose sentences contain it."""
-    from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
+    from pfnlab.checker.judging.run_properties import PROPERTIES
+    from pfnlab.checker.scopes.properties import MODEL_PROPERTIES
 
     plain = word.casefold()
     # An untrack is the work of a tracker, a walk that of a walker.
     names = [
         one.name
-        for one in dict.fromkeys((*QUESTIONS, *ALL_OF_RACES))
+        for one in MODEL_PROPERTIES.values()
         if one.seam is not None and one.seam.removesuffix("er") in plain
     ]
-    names = names or [name for name, asks in _sentences().items() if plain in asks.casefold()]
+    names = names or [name for name, one in PROPERTIES.items() if plain in one.asks.casefold()]
     if names:
         yield f"Properties: {', '.join(names)}."
 
 
-@cache
-def _sentences() -> dict[str, str]:
-    """Return the sentence that describes each property."""
-    from pfnlab.checker.judging.judge import SEEN
-    from pfnlab.checker.judging.seen_moment import JUDGED_PROPERTIES
-    from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
-
-    return SEEN | {one.name: one.asks for one in (*ALL_OF_RACES, *JUDGED_PROPERTIES, *QUESTIONS)}
-
-
 def _properties(word: str) -> Iterator[WordMeaning]:
-    from pfnlab.checker.scopes.meanings import MEANINGS
+    from pfnlab.checker.judging.run_properties import PROPERTIES
     from pfnlab.kernel.bugs.known_bugs import all_bugs
 
-    for name in dict.fromkeys((*_sentences(), *MEANINGS)):
+    for name, one in PROPERTIES.items():
         if not _is(word, name):
             continue
-        says = [f"{_sentences()[name]}."] if name in _sentences() else []
-        if name in MEANINGS:
-            says += [f"Violated: {MEANINGS[name].happens}.", f"Noticed by: {MEANINGS[name].noticed}."]
+        says = [f"{one.asks}."]
+        if one.happens:
+            says += [f"Violated: {one.happens}.", f"Noticed by: {one.noticed}."]
         having = [one.number for one in all_bugs() if name in one.breaks]
         if having:
             says.append(f"Bugs that violate it: {', '.join(having)}.")

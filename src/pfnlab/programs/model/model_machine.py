@@ -32,6 +32,7 @@ from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs import places
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
+from pfnlab.programs.runs.memory_faults import committed_left
 from pfnlab.programs.runs.named_machines import MachineKind, NamedMachine, model_text
 from pfnlab.programs.runs.observation import (
     CachedTranslations,
@@ -292,7 +293,7 @@ class OpenRun:
         left = self.kernel.committed
         if not left:
             return ()
-        fault = MemoryFault("committed_left", than_before(left, "committed pages"))
+        fault = MemoryFault(committed_left.name, than_before(left, "committed pages"))
         return (*[MemoryObservation()] * (len(self.steps) - 1), MemoryObservation(faults=(fault,)))
 
     def _done(self, step: Step, *, settled: bool) -> None:

@@ -253,10 +253,6 @@ def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
         yield Span(match[1], int(match[2]), int(match[3])), match[4].lower()
 
 
-#: The property that is violated if two ways of observing one kernel disagree.
-LOOKS_AGREE = "looks_agree"
-
-
 class MemoryFault(msgspec.Struct, frozen=True):
     """A fault in a kernel's own structures.
 
