@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from difflib import SequenceMatcher
 from importlib.resources import files
 
 import pytest
@@ -63,3 +65,60 @@ def test_an_expression_calls_the_pieces_that_define_its_functions() -> None:
     assert ("seal",) == pieces_called("seal(area_a, 4)")
     assert ("held", "memremap_pages") == pieces_called("let_go(undo_pages, 0, 0)", "module")
     assert () == pieces_called("mlock(area_a + PAGE, 2 * PAGE)")
+
+
+_FUNCTION = re.compile(
+    r"^(?:static|void|long|int|bool|u64)\b[^\n;]*?(\w+)\([^;{]*?\)\n\{\n(.*?)^\}", re.MULTILINE | re.DOTALL
+)
+#: Names of the guest's driver begin so.
+_OURS = re.compile(r"\b(?:PFNLAB_|pfnlab_|driver_)")
+#: Functions from this length on, in words, are one fact if nearly all of their words are the same.
+_LEAST, _ALIKE = 40, 0.95
+#: Functions that are alike, with what only the guest has.
+_DIFFERENT = dict.fromkeys(("give_page", "page_or_frame"), "the guest counts faults")
+
+
+def bodies(text: str) -> dict[str, list[str]]:
+    """The words of the functions in a source of C, by name, without comments and the shortest functions."""
+    plain = _OURS.sub("", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
+    found = {name: re.findall(r"\w+|\S", body) for name, body in _FUNCTION.findall(plain)}
+    return {name: words for name, words in found.items() if len(words) >= _LEAST}
+
+
+def copies(ours: str, guest: str) -> set[str]:
+    """The functions in one source that the other has too, under any name."""
+    found = set()
+    for name, words in bodies(ours).items():
+        matcher = SequenceMatcher(None, b=words, autojunk=False)
+        for other in bodies(guest).values():
+            matcher.set_seq1(other)
+            if matcher.real_quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE:
+                found.add(name)
+    return found
+
+
+def sources(package: str, folder: str) -> str:
+    """The sources of C in a folder of a package, one behind the other."""
+    found = files(package).joinpath(folder)
+    return "\n".join(file.read_text() for file in found.iterdir() if file.name.endswith((".c", ".h")))
+
+
+@pytest.mark.parametrize(("ours", "guest"), [("c", "guest"), ("module", "guest/driver")])
+def test_no_function_is_written_twice(ours: str, guest: str) -> None:
+    """What the guest has too is a piece of the guest's sources."""
+    found = copies(sources("pfnlab.export", ours), sources("pfnlab.lab", guest))
+
+    assert set() == found - {*_DIFFERENT}
+
+
+def test_a_second_copy_of_a_function_is_seen() -> None:
+    """One of the driver's, with another name of its pages, other blanks and a comment."""
+    text = all_pieces("module")["remap_narrowed"].text
+
+    copied = (
+        text.replace("\t", "  ")
+        .replace("RAM_PAGES", "DRIVER_PAGES")
+        .replace("int error", "/* ours */ int error")
+    )
+
+    assert {"remap_narrowed"} == copies(copied, sources("pfnlab.lab", "guest/driver"))

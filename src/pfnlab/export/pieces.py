@@ -2,7 +2,8 @@
 
 A piece names the pieces it needs. It starts with a line ``//: NAME NEEDED...`` in a file in ``c/``, or in
 ``module/`` for a kernel module, and extends to the next such line. Pieces in the guest agent's ``calls/``
-count as ``c/``. Its ``#include`` lines move to the top of the generated file.
+count as ``c/``, and those of its driver as ``module/``. Their ``#include`` lines move to the top of the
+generated file.
 """
 
 import re
@@ -23,7 +24,7 @@ _NAMED = re.compile(r"[A-Za-z_]\w*")
 #: The folders for each kind of piece.
 _ROOMS = {
     "c": (("pfnlab.export", "c"), ("pfnlab.lab", "guest/calls")),
-    "module": (("pfnlab.export", "module"),),
+    "module": (("pfnlab.export", "module"), ("pfnlab.lab", "guest/driver")),
 }
 
 _MARK = "//: "

@@ -4,6 +4,7 @@
  *
  *     pfnlab.c       the device and its requests
  *     mappings.c     mappings in user space
+ *     entries.h      how they are filled; with versions.h, the part that `pfnlab export` shares
  *     own_pages.c    mappings of the driver's own pages as counted pages
  *     kernel_side.c  the kernel's own mappings, claims and cache modes
  *     bound.c        the driver for the device under test, while it is bound to it
@@ -17,23 +18,9 @@
 #include <linux/version.h>
 
 #include "pfnlab.h"
+#include "versions.h"
 
 #define SINCE(major, minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0))
-
-/* pfn_t was removed in 6.17. */
-#if SINCE(6, 17)
-#define as_device(pfn) (pfn)
-#else
-#include <linux/pfn_t.h>
-#define as_device(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
-#endif
-
-#if !SINCE(6, 3)
-static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
-{
-	vma->vm_flags |= flags;
-}
-#endif
 
 union request {
 	struct pfnlab_map map;

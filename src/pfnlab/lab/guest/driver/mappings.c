@@ -10,6 +10,13 @@
 
 #include "driver.h"
 
+#define ram driver_ram
+#define RAM_PAGES PFNLAB_RAM_PAGES
+static vm_fault_t insert_to_write(struct vm_fault *vmf);
+#include "entries.h"
+
+static_assert((int)WC == PFNLAB_WC && (int)UC_MINUS == PFNLAB_UC_MINUS && (int)WT == PFNLAB_WT);
+
 #define HUGE_KINDS SINCE(6, 12)
 
 #if !SINCE(7, 1)
@@ -42,22 +49,6 @@ void forget_faults(void)
 	atomic64_set(&faults, 0);
 }
 
-static pgprot_t with_mode(pgprot_t prot, u64 mode)
-{
-	pgprot_t plain = __pgprot(pgprot_val(prot) & ~_PAGE_CACHE_MASK);
-
-	switch (mode) {
-	case PFNLAB_WC:
-		return pgprot_writecombine(plain);
-	case PFNLAB_UC_MINUS:
-		return pgprot_noncached(plain);
-	case PFNLAB_WT:
-		return pgprot_writethrough(plain);
-	default:
-		return prot;
-	}
-}
-
 /* Everything that the fault handler must know about a VMA fits into its private pointer. */
 static void *remembered(const struct pfnlab_map *map)
 {
@@ -74,41 +65,10 @@ static u64 insert_of(const struct vm_area_struct *vma)
 	return (unsigned long)vma->vm_private_data >> 8;
 }
 
-/* A private mapping that is, or can become, writable. */
-static bool is_cow(const struct vm_area_struct *vma)
-{
-	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
-}
-
 /* vmf_insert_pfn() has a BUG_ON for private PFN mappings. */
 static bool would_die(const struct vm_area_struct *vma)
 {
 	return is_cow(vma) && !(vma->vm_flags & VM_MIXEDMAP) && kind_of(vma) != PFNLAB_FAULT_REMAP;
-}
-
-/* remap_pfn_range() has a BUG_ON for entries that are not empty. */
-static bool is_mapped(struct vm_area_struct *vma, unsigned long addr)
-{
-#if SINCE(6, 12)
-	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
-
-	if (follow_pfnmap_start(&args))
-		return false;
-	follow_pfnmap_end(&args);
-	return true;
-#else
-	unsigned long pfn;
-
-	return !follow_pfn(vma, addr, &pfn);
-#endif
-}
-
-static bool any_mapped(struct vm_area_struct *vma, unsigned long start, unsigned long len)
-{
-	for (unsigned long at = 0; at < len; at += PAGE_SIZE)
-		if (is_mapped(vma, start + at))
-			return true;
-	return false;
 }
 
 /* The whole VMA at its first fault, as vfio-pci did up to 6.9. */
@@ -130,17 +90,9 @@ void find_functions(void)
 	insert_mkwrite = address_of("vmf_insert_mixed_mkwrite");
 }
 
-static vm_fault_t insert_mixed_mkwrite(struct vm_fault *vmf)
+static vm_fault_t insert_to_write(struct vm_fault *vmf)
 {
 	return insert_mkwrite ? insert_mkwrite(vmf->vma, vmf->address, as_device(vmf->pgoff)) : VM_FAULT_SIGBUS;
-}
-
-/* As DAX does: a write to a shared mapping fills an entry that is writable at once. */
-static vm_fault_t insert_by_access(struct vm_fault *vmf)
-{
-	if (vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED)
-		return insert_mixed_mkwrite(vmf);
-	return vmf_insert_mixed(vmf->vma, vmf->address, as_device(vmf->pgoff));
 }
 
 static vm_fault_t pfnlab_fault(struct vm_fault *vmf)
@@ -199,7 +151,7 @@ static const struct vm_operations_struct pfnlab_vm_ops = {
 
 static vm_fault_t pfnlab_pfn_mkwrite(struct vm_fault *vmf)
 {
-	return kind_of(vmf->vma) == PFNLAB_MIXED_MKWRITE ? insert_mixed_mkwrite(vmf) : 0;
+	return kind_of(vmf->vma) == PFNLAB_MIXED_MKWRITE ? insert_to_write(vmf) : 0;
 }
 
 /* Entries of a shared mapping are not writable at first. */
@@ -224,77 +176,20 @@ static const struct vm_operations_struct *operations_of(u64 kind)
 	}
 }
 
-static int remap(struct vm_area_struct *vma, unsigned long from, unsigned long len)
-{
-	if (!len)
-		return -EINVAL;
-	return remap_pfn_range(vma, vma->vm_start + from, vma->vm_pgoff + (from >> PAGE_SHIFT), len,
-			       vma->vm_page_prot);
-}
-
 /* At least one page, and inside SIZE bytes. */
 static bool is_part(u64 start, u64 len, u64 size)
 {
 	return PAGE_ALIGNED(start | len) && len && start < size && len <= size - start;
 }
 
-static int remap_halves(struct vm_area_struct *vma, unsigned long size)
-{
-	unsigned long half = size / 2 & PAGE_MASK;
-	int error = remap(vma, 0, half);
-
-	return error ?: remap(vma, half, size - half);
-}
-
-/* dma_mmap_coherent() maps a whole VMA, so a driver that maps several buffers at once narrows the VMA to each. */
-static int remap_narrowed(struct vm_area_struct *vma, unsigned long size)
-{
-	unsigned long start = vma->vm_start, end = vma->vm_end, at;
-	int error = 0;
-
-	if (size > PFNLAB_RAM_PAGES * PAGE_SIZE)
-		return -EINVAL;
-	for (at = 0; !error && at < size; at += PAGE_SIZE) {
-		vma->vm_start = start + at;
-		vma->vm_end = start + at + PAGE_SIZE;
-		error = remap_pfn_range(vma, vma->vm_start, page_to_pfn(driver_ram) + (at >> PAGE_SHIFT),
-					PAGE_SIZE, vma->vm_page_prot);
-	}
-	vma->vm_start = start;
-	vma->vm_end = end;
-	return error;
-}
-
-static int remap_ram(struct vm_area_struct *vma, unsigned long size)
-{
-	if (size > PFNLAB_RAM_PAGES * PAGE_SIZE)
-		return -EINVAL;
-	return remap_pfn_range(vma, vma->vm_start, page_to_pfn(driver_ram), size, vma->vm_page_prot);
-}
-
 /* A driver that frees its buffer in the error path; this one keeps it, and reports who could still reach it. */
 static int remap_buffer(struct vm_area_struct *vma, unsigned long size)
 {
-	int error = remap_ram(vma, size);
+	int error = remap_ram(vma);
 
 	if (error && any_mapped(vma, vma->vm_start, size))
 		pr_warn("pfnlab: entries show memory that is freed\n");
 	return error;
-}
-
-static int apply_one(pte_t *pte, unsigned long addr, void *data)
-{
-	struct vm_area_struct *vma = data;
-	unsigned long pfn = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
-
-	set_pte_at(vma->vm_mm, addr, pte, pte_mkspecial(pfn_pte(pfn, vma->vm_page_prot)));
-	return 0;
-}
-
-static int apply(struct vm_area_struct *vma, unsigned long size)
-{
-	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
-	return apply_to_page_range(vma->vm_mm, vma->vm_start, size, apply_one, vma);
 }
 
 static int populate_later(struct vm_area_struct *vma, vm_flags_t special)
@@ -322,13 +217,13 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	case PFNLAB_REMAP_PART:
 		return is_part(map->start, map->len, size) ? remap(vma, map->start, map->len) : -EINVAL;
 	case PFNLAB_REMAP_HALVES:
-		return remap_halves(vma, size);
+		return remap_halves(vma);
 	case PFNLAB_REMAP_RAM:
-		return remap_ram(vma, size);
+		return remap_ram(vma);
 	case PFNLAB_BUFFER:
 		return remap_buffer(vma, size);
 	case PFNLAB_REMAP_NARROWED:
-		return remap_narrowed(vma, size);
+		return remap_narrowed(vma);
 	case PFNLAB_FAULT:
 	case PFNLAB_FAULT_PROT:
 	case PFNLAB_FAULT_REMAP:
@@ -341,7 +236,7 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	case PFNLAB_MIXED_MKWRITE:
 		return populate_later(vma, VM_MIXEDMAP);
 	case PFNLAB_APPLY:
-		return apply(vma, size);
+		return apply(vma);
 	case PFNLAB_FAIL:
 		return -ENXIO;
 	default:
