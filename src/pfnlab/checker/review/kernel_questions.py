@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.checker.review.grounds import GROUNDS, KINDS, ground, header, setup, used_areas
+from pfnlab.checker.review.grounds import GROUNDS, KINDS, ground, header, used_areas
 from pfnlab.checker.review.pairs import OperationPair, claims, owners
 from pfnlab.checker.review.review_result import Form
 from pfnlab.programs.cases.neighbours import NEIGHBOURS
@@ -96,19 +96,13 @@ def _sequence(stage: int, at: int, ops: tuple[Op, ...]) -> KernelQuestion:
 
 def _schedules(stage: int, pair: OperationPair) -> Iterator[KernelQuestion]:
     """A pair with its first operation held at each function."""
-    mapped = setup(pair.kind, pair.neighbour)
-    before = ["p = fork", *mapped] if pair.second.startswith("p: ") else [*mapped, "t = thread"]
-    reads = ""
-    if pair.reader is not None:
-        reads = f"s: read a[{pair.reader}]"
-        before += ["s = thread", reads]
+    before, (first, *beside) = pair.lines()
     is_plainest = pair.kind is _PLAINEST and pair.neighbour is NEIGHBOURS[0]
     holds = _HOLDS if is_plainest else _FEW_HOLDS
     for hold in (*holds, *[_NEXT_FLUSH] * pair.kind.kind.flushes_within):
-        lines = [*before, f"hold {hold}: {pair.first}", pair.second, *filter(None, (reads,)), "release"]
+        lines = [*before, f"hold {hold}: {first}", *beside, "release"]
         try:
             program = parse(header(pair.kind) + "\n".join(lines) + "\n", "review")
         except ProgramError:
             continue
-        where = f"{pair.kind.name}, {pair.neighbour.name}"
-        yield KernelQuestion(stage, program, where, "schedule")
+        yield KernelQuestion(stage, program, pair.where, "schedule")

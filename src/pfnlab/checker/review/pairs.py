@@ -71,10 +71,15 @@ class OperationPair(NamedTuple):
     def name(self) -> str:
         """The pair in words."""
         others = f"{self.second} and {self.third}" if self.third else self.second
-        return f"{self.first} beside {others}; {self.kind.name}, {self.neighbour.name}"
+        return f"{self.first} beside {others}; {self.where}"
 
-    def race(self) -> Race | None:
-        """The pair as a race to search; None if it cannot be written as a program."""
+    @property
+    def where(self) -> str:
+        """The ground in words."""
+        return f"{self.kind.name}, {self.neighbour.name}"
+
+    def lines(self) -> tuple[list[str], list[str]]:
+        """The lines of the setup, and of the concurrent operations."""
         mapped = setup(self.kind, self.neighbour)
         # A child forked earlier does not have this mapping.
         before = ["p = fork", *mapped] if self.second.startswith("p: ") else [*mapped, "t = thread"]
@@ -85,6 +90,11 @@ class OperationPair(NamedTuple):
         if self.third:
             before.append("w = thread")
             beside.append(f"w: {self.third}")
+        return before, beside
+
+    def race(self) -> Race | None:
+        """The pair as a race to search; None if it cannot be written as a program."""
+        before, beside = self.lines()
         try:
             program = parse(header(self.kind) + "\n".join([*before, *beside]) + "\n", "review")
         except ProgramError:

@@ -302,7 +302,7 @@ class _Teller:
                 text: str | None = program_text(self._sequence(name, ways[name], machine, other))
             elif name in shown:
                 pair = shown[name].pair
-                where = f"{pair.kind.name}, {pair.neighbour.name}"
+                where = pair.where
                 text, schedule = self._schedule(name, pair, machine)
             else:
                 continue
