@@ -19,7 +19,7 @@ def test_a_line_is_explained(ask: Ask) -> None:
     rows = answer.out.splitlines()
     assert (0, True) == (answer.code, len(rows) <= 12)
     assert rows[0].startswith("1 thing, may be: Xorg (pid 1234) released 16 KiB at 0xf8004000 without")
-    assert "bug: one of A06, A01" in answer.out
+    assert "bug: one of A16, P02, A07" in answer.out
 
 
 def test_long_has_everything(ask: Ask) -> None:
@@ -251,5 +251,5 @@ def test_bugs_of_an_enterprise_kernel_are_not_taken_from_its_number(tmp_path: Pa
     log = tmp_path / "log"
     log.write_text(f"Linux version 5.14.0-503.11.1.el9_5.x86_64 (b@h) #1 SMP\n{LINE}\n", "utf-8")
 
-    assert "bug: perhaps A06, A01" in ask("explain", str(log)).out
+    assert "bug: perhaps A16, P02, A07, A01" in ask("explain", str(log)).out
     assert "Enterprise Linux backports fixes to its 5.14" in " ".join(ask("explain", str(log)).out.split())

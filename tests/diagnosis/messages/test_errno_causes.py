@@ -21,13 +21,12 @@ from pfnlab.diagnosis.messages.errno_causes import (
     way_of,
     ways_of,
 )
-from pfnlab.kernel.bugs.known_bugs import all_bugs
+from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = {path.stem: path for path in (ROOT / "litmus").rglob("*.pfn")}
-BUGS = {bug.number for bug in all_bugs()}
 RULES = set(
     re.findall(
         r"^(?:#{1,2} |- \*\*)(S[0-9]+(?:\.[0-9]+[a-z]?)*)",
@@ -50,14 +49,21 @@ def test_a_program_that_is_named_shows_the_errno(cause: ErrnoCause, shown: Shown
 
 @for_each("cause", all_causes().cause, ids=lambda cause: f"{cause.errno} {cause.what[:40]}")
 def test_what_a_cause_refers_to_is_there(cause: ErrnoCause) -> None:
-    """Rules, bugs and ways; and it says how it is checked."""
+    """Rules and ways; and it says how it is checked."""
     ways = {way.name for way in all_causes().way}
 
     assert [] == [rule for rule in cause.rules if rule not in RULES]
-    assert [] == [bug for bug in cause.bugs if bug not in BUGS]
     assert [] == [way for way in cause.ways if way not in ways]
     assert cause.check.endswith(".")
     assert cause.what.endswith(".")
+
+
+@for_each("one", [one for one in all_bugs() if one.errnos], ids=lambda one: one.number)
+def test_a_bug_that_is_a_cause_is_named_by_that_cause_alone(one: Bug) -> None:
+    """The name in its data is that of one cause, which lists the bug."""
+    named = [[cause.bugs for cause in all_causes().cause if cause.name == name] for name in one.errnos]
+
+    assert [] == [found for found in named if len(found) != 1 or one.number not in found[0]]
 
 
 @for_each(

@@ -8,10 +8,8 @@ from pathlib import Path
 from for_each import for_each
 
 from pfnlab.diagnosis.messages.family_files import Family, FamilyVerdict, families
-from pfnlab.kernel.bugs.known_bugs import all_bugs
 
 ROOT = Path(__file__).parents[3]
-BUGS = {bug.number for bug in all_bugs()}
 PROGRAMS = {path.stem for path in (ROOT / "litmus").rglob("*.pfn")}
 RULES = set(
     re.findall(
@@ -36,14 +34,12 @@ def name(one: Family) -> str:
 
 @for_each("one", NAMED, ids=name)
 def test_what_a_family_refers_to_is_there(one: Family) -> None:
-    """Rules, bugs, programs and other families."""
+    """Rules, programs and other families."""
     others = {family.name for family in NAMED}
 
     assert [] == [rule for rule in one.rules if rule not in RULES]
-    assert [] == [bug for bug in one.bugs if bug not in BUGS]
     assert [] == [program for program in one.programs if program not in PROGRAMS]
     assert [] == [other for other in (*one.follows, *one.after) if other not in others]
-    assert [] == [bug for ending in one.endings for bug in ending.bugs if bug not in BUGS]
 
 
 @for_each("one", NAMED, ids=name)

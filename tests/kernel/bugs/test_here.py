@@ -30,6 +30,7 @@ def test_a_kernel_with_the_bug_hears_what_mends_it() -> None:
         ("N06", "N06: since 6.16."),
         ("C01", "C01: in all releases."),
         ("G08", "G08: since when is not known."),
+        ("P04", "P04: only in 5.4.y."),
         ("N02", "N02: measured on 6.1, 6.12, 6.16, 7.2."),
     ],
 )
@@ -43,6 +44,12 @@ def test_a_bug_that_was_over_or_had_not_begun_is_left_out() -> None:
     assert [] == said("", "A06", "N03", since="6.16")
     assert [] == said("", "D06", "N06", until="6.12")
     assert 2 == len(said("", "A06", "D06"))
+
+
+def test_what_candidates_alone_had_is_no_cause() -> None:
+    """P08, between 5.13-rc1 and 5.13; stable series had A16, too."""
+    assert [] == said("", "P08")
+    assert 1 == len(said("", "A16"))
 
 
 def test_a_proposal_is_no_cause() -> None:

@@ -133,8 +133,11 @@ def test_properties_are_properties(one: Bug) -> None:
 
 @for_each("one", all_bugs(), ids=number)
 def test_what_is_printed_is_a_family_or_a_wording(one: Bug) -> None:
-    """A wording has blanks, a family is one that reads logs."""
+    """A wording has blanks; of a family, a case or an ending may be named too."""
     names = {family.name for family in families()}
+    for family in families():
+        called = [one.called for one in family.case] + [one.when for one in family.endings]
+        names |= {f"{family.name}/{word}" for word in called if word}
 
     assert [] == [said for said in one.log if " " not in said and said not in names]
 

@@ -204,7 +204,8 @@ def ranked(event: MessageEvent, found: Iterable[BugHere]) -> tuple[tuple[BugHere
         told = " ".join((known.what, known.trigger, known.notes, *known.log))
         frames = sum(name in told for name in functions)
         is_sure = f" {BugStatusWord.HAS.value} {one.id}" in one.says
-        fit = (known.kind.is_fault, frames, is_sure, len(names.intersection(known.log)))
+        families = {printed.partition("/")[0] for printed in known.log}
+        fit = (known.kind.is_fault, frames, is_sure, len(names & families))
         rows.append((fit, one))
     rows.sort(key=lambda row: row[0], reverse=True)
     likely = tuple(one.id for fit, one in rows if fit == rows[0][0] and fit[0])

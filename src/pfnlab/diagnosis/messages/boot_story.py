@@ -11,7 +11,13 @@ from pfnlab.diagnosis.messages.cases import KernelRange, possible, untried
 from pfnlab.diagnosis.messages.family_files import Family, FamilyEnding, FamilyKind, FamilyVerdict, ended
 from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps
 from pfnlab.diagnosis.messages.matching import Match
-from pfnlab.diagnosis.messages.message_event import EventRow, GrowingEvent, MessageEvent, is_pci_address
+from pfnlab.diagnosis.messages.message_event import (
+    EventRow,
+    GrowingEvent,
+    MessageEvent,
+    bugs_after,
+    is_pci_address,
+)
 from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, resource_word
 
 #: Families about one fact, whether page tables can select write-combining; the cause before its symptoms.
@@ -62,8 +68,6 @@ _CALLS = frozenset({"device_call", "device_file", "device_mmap", "vfio_region_re
 _TOGETHER = 12
 #: A failed probe, and its errors if the device has a BAR without addresses.
 _GAVE_UP, _OF_LOST_BARS = "driver_gave_up", frozenset({"ENOMEM", "EINVAL", "ENODEV", "ENXIO", "EIO", "EPERM"})
-#: Roles in which a commit counts as the cause of a bug.
-_OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
 #: A window at least this large is not a spare one for hot plug (pci=hpmemsize).
 _LARGE_WINDOW = 1 << 24
 _FORGETFUL = (
@@ -135,15 +139,8 @@ def _is_near(call: GrowingEvent, reason: GrowingEvent) -> bool:
 
 
 def _known(event: GrowingEvent, family: Family | None) -> Family | None:
-    """Return the family, with the bugs of the commit that the lines name; None if it has no bugs."""
-    # Imported here because few pastes name a commit, and looking up its bugs needs the model's switches.
-    from pfnlab.kernel.bugs.repairs import bugs_of_commit
-
-    if family is None:
-        return None
-    found = [one for one in bugs_of_commit(event.texts["commit"]) if one.role in _OF_A_BAD_COMMIT]
-    bugs = tuple(dict.fromkeys(one.bug.number for one in found))
-    return msgspec.structs.replace(family, bugs=bugs) if bugs else None
+    """Return the family; None if the commit that the lines name has no bugs."""
+    return family if bugs_after(event.texts["commit"]) else None
 
 
 def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:

@@ -11,6 +11,7 @@ from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible_name
 from pfnlab.base.toml_text import MOST_TOML, toml_content
+from pfnlab.kernel.bugs.known_bugs import bugs_with
 
 _FILE = Path(__file__).parent / "errnos.toml"
 
@@ -54,11 +55,16 @@ class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ways: tuple[str, ...]
     what: str
     check: str
+    name: str = ""
     rules: tuple[str, ...] = ()
-    bugs: tuple[str, ...] = ()
     since: str = ""
     until: str = ""
     shown: tuple[ShownErrno, ...] = ()
+
+    @property
+    def bugs(self) -> tuple[str, ...]:
+        """The numbers of the bugs that are this cause, according to their data, in whatever kernels."""
+        return bugs_with("errnos", self.name) if self.name else ()
 
     @property
     def programs(self) -> tuple[str, ...]:

@@ -197,7 +197,7 @@ def explained(paste: PasteExplanation) -> ExplainResult:
             tuple(
                 _event(
                     event,
-                    bugs(boot.kernel, event.family.bugs),
+                    bugs(boot.kernel, event.bugs),
                     boot.kernel.version,
                     files | _known_of(boot),
                 )

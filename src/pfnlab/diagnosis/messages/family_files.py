@@ -8,6 +8,7 @@ import msgspec
 
 from pfnlab.base.errors import Defect
 from pfnlab.base.toml_text import toml_content
+from pfnlab.kernel.bugs.known_bugs import bugs_with
 
 
 class FamilyVerdict(Enum):
@@ -90,7 +91,6 @@ class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verdict: FamilyVerdict
     meaning: str
     title: str = ""
-    bugs: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
     send: str = ""
 
@@ -106,15 +106,18 @@ class CaseWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FamilyCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The meaning of a family's message in one case; None keeps the family's own value."""
+    """The meaning of a family's message in one case; None keeps the family's own value.
+
+    :param called: its name in the data of the bugs that print it; without one it has those of the family
+    """
 
     when: CaseWhen
+    called: str | None = None
     title: str | None = None
     verdict: FamilyVerdict | None = None
     meaning: str | None = None
     leak: str | None = None
     rules: tuple[str, ...] | None = None
-    bugs: tuple[str, ...] | None = None
     programs: tuple[str, ...] | None = None
     advice: tuple[Advice, ...] | None = None
     remedies: tuple[Remedy, ...] | None = None
@@ -128,6 +131,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param after: families whose events a line of this family joins, however late, if range and task match
     :param state: whether it describes a state rather than a failure
     :param fact: whether every machine prints it; if so, there is one event per boot
+    :param called: the case that fits, or the ending, if either has bugs of its own
     """
 
     name: str
@@ -144,8 +148,8 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: bool = False
     fact: bool = False
     endings: tuple[FamilyEnding, ...] = ()
+    called: str = ""
     rules: tuple[str, ...] = ()
-    bugs: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
     remedies: tuple[Remedy, ...] = ()
@@ -153,6 +157,11 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     case: tuple[FamilyCase, ...] = ()
     needs_case: bool = False
     way: str = ""
+
+    @property
+    def bugs(self) -> tuple[str, ...]:
+        """The numbers of the bugs that print it, according to their data, in whatever kernels."""
+        return bugs_with("log", f"{self.name}/{self.called}" if self.called else self.name)
 
 
 def ended(family: Family, ending: FamilyEnding) -> Family:
@@ -162,7 +171,7 @@ def ended(family: Family, ending: FamilyEnding) -> Family:
         title=ending.title or family.title,
         verdict=ending.verdict,
         meaning=ending.meaning,
-        bugs=ending.bugs,
+        called=ending.when,
         advice=ending.advice,
         remedies=(),
         send=ending.send,

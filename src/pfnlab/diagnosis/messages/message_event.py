@@ -30,6 +30,8 @@ _STOPPED_AT = re.compile(r"\b(?:RIP|EIP|IP|PC is at|pc|NIP|epc)\b")
 
 #: Kinds of messages with whole-page ranges.
 _OF_PAGES = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected", "ioremap_error"})
+#: Roles in which a commit counts as the cause of a bug.
+_OF_A_BAD_COMMIT = ("introduced", "backported the cause of", "is about")
 _PAGE = 4096
 _NO_PAGES = "The range is not of whole pages: a part of a number may be missing."
 
@@ -69,6 +71,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
     :param way: the way to map (errnos.toml) whose call failed; empty if the lines name none
     :param rows: all ranges in the event, in line order; at most the first ``MOST_ROWS``
     :param notes: sentences about several of its rows
+    :param commit: the first bad commit that its lines name; empty if they name none
     """
 
     family: Family
@@ -91,6 +94,21 @@ class MessageEvent(msgspec.Struct, frozen=True):
     unsure: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     way: str = ""
+    commit: str = ""
+
+    @property
+    def bugs(self) -> tuple[str, ...]:
+        """The numbers of the bugs that its commit caused, or that print its message, in whatever kernels."""
+        return bugs_after(self.commit) if self.commit else self.family.bugs
+
+
+def bugs_after(commit: str) -> tuple[str, ...]:
+    """The numbers of the bugs that a commit caused or is about."""
+    # Imported here because few pastes name a commit, and looking up its bugs needs the model's switches.
+    from pfnlab.kernel.bugs.repairs import bugs_of_commit
+
+    found = (one.bug.number for one in bugs_of_commit(commit) if one.role in _OF_A_BAD_COMMIT)
+    return tuple(dict.fromkeys(found))
 
 
 class GrowingEvent:
@@ -266,6 +284,7 @@ class GrowingEvent:
             parts=tuple(self.parts),
             unsure=tuple(self._unsure()),
             notes=tuple(dict.fromkeys(self.notes)),
+            commit=self.texts.get("commit", ""),
             way=self.texts.get("way") or family.way or way_of(self.texts.get("node", "")),
             **{name: said.get(name) for name in named},
         )

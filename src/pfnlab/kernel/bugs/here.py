@@ -34,12 +34,17 @@ def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = 
     for number in ids:
         one = bug(number)
         if not kernel:
-            if not (one.dates.never or _over_before(one.dated, since) or _after(one.dated, until)):
+            if not (_never_released(one) or _over_before(one.dated, since) or _after(one.dated, until)):
                 yield BugHere(number, one.what, f"{number}: {_dates(one.dated)}.")
             continue
         status = one.status(kernel)
         if status.word in (BugStatusWord.HAS, BugStatusWord.NOT_KNOWN):
             yield BugHere(number, one.what, status.sentence)
+
+
+def _never_released(one: Bug) -> bool:
+    """True for a proposal, and for a bug that only candidates of one release had."""
+    return one.dates.never or (one.dated.since == f"{one.dated.mended}-rc" and not one.dated.dates.came)
 
 
 def _over_before(one: Bug, since: str) -> bool:
@@ -62,6 +67,8 @@ def _dates(one: Bug) -> str:
 
 
 def _measured(one: Bug) -> str:
+    if one.stable_only:
+        return f"only in {', '.join(f'{point.series}.y' for point in one.dates.came)}"
     return f"measured on {', '.join(one.measured)}" if one.measured else "since when is not known"
 
 

@@ -23,7 +23,9 @@ Each file contains::
     trigger      the shortest operations that trigger it, one or two sentences
     reach        who can trigger it: user, privileged, fault, driver, hardware
     see          what is observable
-    log          what it prints: names of families of pfnlab.diagnosis.messages, or texts outside any family
+    log          what it prints: names of families of pfnlab.diagnosis.messages, of one case of a family
+                 ("conflict/guest"), or texts outside any family
+    errnos       causes of an errno that it is: their names in errnos.toml of that package
     breaks       the properties that it violates, as named by `check` and judged runs
     config       options of the kernel without which it does not exist: { LOCKDEP = "y" }
     discussion   threads, or numbers of the discussions of docs/claims.md
@@ -45,6 +47,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -53,6 +56,7 @@ from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible_name
 from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.kernel.bugs.bug_status import BugStatus, Dates, Point, bug_status
+from pfnlab.kernel.bugs.kernel_name import release_key
 from pfnlab.kernel.policies.switches import SWITCHES, Backport
 
 
@@ -111,6 +115,9 @@ class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     field: str
     says: str
 
+
+#: The lists of an entry from which every other list of bugs is derived.
+BugField = Literal["log", "errnos", "breaks", "programs"]
 
 _FOLDER = Path(__file__).parent / "data"
 
@@ -173,6 +180,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     reach: tuple[BugReach, ...] = ()
     see: str = ""
     log: tuple[str, ...] = ()
+    errnos: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
     config: Mapping[str, str] = msgspec.field(default_factory=dict)
     discussion: tuple[str, ...] = ()
@@ -243,28 +251,47 @@ def bug(number: str) -> Bug:
 
     :raises Misuse: if there is no such entry
     """
-    found = _bugs().get(number)
-    if found is None:
+    if number not in _texts():
         raise Misuse(f"there is no bug {visible_name(number)[:40]!r}: docs/bugs.md has them, as A06")
-    return found
+    return _read(number)
 
 
 def all_bugs() -> tuple[Bug, ...]:
     """Every entry, in the order of letters and numbers."""
-    return tuple(_bugs().values())
+    return tuple(map(_read, _texts()))
 
 
 @cache
-def _bugs() -> dict[str, Bug]:
-    return {path.stem: _read(path) for path in sorted(_FOLDER.glob("*.toml"))}
+def bugs_with(field: BugField, name: str) -> tuple[str, ...]:
+    """The numbers of the entries that have *name* in one of their lists: first faults, first new ones.
+
+    Only files that contain the name are parsed.
+    """
+    found = (_read(number) for number, text in _texts().items() if f'"{name}"' in text)
+    having = sorted((one for one in found if name in getattr(one, field)), key=_newest_first)
+    return tuple(one.number for one in having)
 
 
-def _read(path: Path) -> Bug:
-    content = toml_content(read_text(path, "data file of a bug", MOST_TOML), path.name)
+def _newest_first(one: Bug) -> tuple[object, ...]:
+    """The sort key of a list of bugs with one effect; those without a first release come last."""
+    since = one.dated.since
+    age = [-part for part in release_key(since)] if since[:1].isdigit() else [1]
+    return not one.kind.is_fault, age, one.number
+
+
+@cache
+def _texts() -> dict[str, str]:
+    paths = sorted(_FOLDER.glob("*.toml"))
+    return {path.stem: read_text(path, "data file of a bug", MOST_TOML) for path in paths}
+
+
+@cache
+def _read(number: str) -> Bug:
+    content = toml_content(_texts()[number], f"{number}.toml")
     try:
-        return msgspec.convert({**content, "number": path.stem}, type=Bug)
+        return msgspec.convert({**content, "number": number}, type=Bug)
     except msgspec.ValidationError as wrong:
-        raise Defect(f"{path.name}: {wrong}") from wrong
+        raise Defect(f"{number}.toml: {wrong}") from wrong
 
 
 def _points_of(commit: str) -> tuple[Point, ...]:

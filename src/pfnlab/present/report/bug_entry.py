@@ -61,6 +61,7 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param reach: who can trigger it
     :param see: what is observable
     :param log: the message families, or texts, that it prints
+    :param errnos: the causes of an errno that it is, see `pfnlab explain --errno`
     :param breaks: the properties that it violates
     :param programs: programs about it
     :param shown: programs that show it, each with a machine that has it and one that does not
@@ -95,6 +96,7 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     reach: tuple[BugReach, ...]
     see: str
     log: tuple[str, ...]
+    errnos: tuple[str, ...] = ()
     breaks: tuple[str, ...]
     programs: tuple[str, ...]
     shown: tuple[ShownBy, ...]
@@ -154,6 +156,7 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
         yield "reach", ", ".join(self.reach)
         yield "see", self.see
         yield "log", ", ".join(self.log)
+        yield "errnos", ", ".join(self.errnos)
         yield "breaks", ", ".join(self.breaks)
         yield "programs", ", ".join(self.programs)
         for one in self.shown:

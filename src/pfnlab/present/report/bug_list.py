@@ -12,7 +12,7 @@ from pfnlab.base.result import ALWAYS, PrintedStruct, in_columns
 from pfnlab.base.spelling import did_you_mean
 from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.diagnosis.messages.family_files import Family, families
+from pfnlab.diagnosis.messages.family_files import families
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.policies.known_kernels import newest_known
@@ -107,7 +107,7 @@ def _left(wish: BugWish) -> Iterator[Bug]:
     reach = _of(wish.reach, [word.value for word in BugReach], "reach")
     breaks = _of(wish.breaks, property_names(), "property")
     point = _newest(wish.series) if wish.series is not None else None
-    understood = _families(wish.log) if wish.log is not None else ()
+    printing = _printing(wish.log) if wish.log is not None else ()
     for one in all_bugs():
         if kind not in (None, one.kind) or (reach is not None and BugReach(reach) not in one.reach):
             continue
@@ -117,7 +117,7 @@ def _left(wish: BugWish) -> Iterator[Bug]:
             continue
         if wish.cve and not one.cve:
             continue
-        if wish.log is not None and not _prints(one, wish.log, understood):
+        if wish.log is not None and one.number not in printing:
             continue
         if point is None or one.status(point).word is BugStatusWord.HAS:
             yield one
@@ -142,16 +142,15 @@ def _newest(series: str) -> str:
     return newest_known(series) or series
 
 
-def _families(log: str) -> tuple[Family, ...]:
-    """Return the message families that match the log line *log*, or whose wording contains it."""
-    found = tuple(event.family for event in explain_line(log).events)
+def _printing(log: str) -> set[str]:
+    """Return the numbers of the bugs that print the log line *log*, or a line whose wording contains it."""
     words = log.casefold()
-    return found or tuple(
-        one for one in families() if any(words in wording.text.casefold() for wording in one.wording)
-    )
-
-
-def _prints(one: Bug, log: str, understood: tuple[Family, ...]) -> bool:
-    if any(family.name in one.log or one.number in family.bugs for family in understood):
-        return True
-    return any(" " in wording and log.casefold() in wording.casefold() for wording in one.log)
+    events = explain_line(log).events
+    worded = {one.name for one in families() if any(words in each.text.casefold() for each in one.wording)}
+    found = {number for event in events for number in event.bugs}
+    for one in all_bugs():
+        names = {printed.partition("/")[0] for printed in one.log}
+        outside = any(" " in printed and words in printed.casefold() for printed in one.log)
+        if outside or (not events and names & worded):
+            found.add(one.number)
+    return found

@@ -162,12 +162,10 @@ def _found(text: str) -> tuple[AskedFor, list[FoundEntry]]:
         return "CVE", own + [_bug(one, "mentions it") for one in others]
     if exact := next((one for one in all_bugs() if text.upper() == one.number or text == one.title), None):
         return "bug", [_bug(exact)]
-    if " " in text and (
-        said := tuple({event.family.name: event.family for event in explain_line(text).events}.values())
-    ):
-        numbers = dict.fromkeys(number for family in said for number in family.bugs)
-        printed = {one.number: None for one in all_bugs() for family in said if family.name in one.log}
-        bugs = [_bug(bug(number), "can print it") for number in {**numbers, **printed}]
+    if " " in text and (events := explain_line(text).events):
+        said = tuple({event.family.name: event.family for event in events}.values())
+        numbers = dict.fromkeys(number for event in events for number in event.bugs)
+        bugs = [_bug(bug(number), "can print it") for number in numbers]
         programs = dict.fromkeys(name for family in said for name in family.programs)
         return "log line", [
             *bugs,

@@ -10,16 +10,16 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
     finding_kinds,
     range_text,
 )
-from pfnlab.kernel.bugs.known_bugs import bug
+from pfnlab.present.report.bug_list import property_names
 from pfnlab.present.report.rule_texts import find_rule
 from pfnlab.programs.lang.library import program_paths
 
 
 @for_each("kind", list(finding_kinds().values()), ids=lambda kind: kind.title)
 def test_what_a_kind_names_exists(kind: FindingKind) -> None:
-    """Rules, bugs and programs; and it says what to do."""
+    """Rules, a property and programs; and it says what to do."""
     assert [find_rule(number).number for number in kind.rules] == list(kind.rules)
-    assert [bug(number).number for number in kind.bugs] == list(kind.bugs)
+    assert kind.violates in ("", *property_names())
     assert len(program_paths(kind.programs)) == len(kind.programs)
     assert kind.advice
     assert not kind.means.endswith("..")

@@ -19,6 +19,7 @@ from pfnlab.diagnosis.inspector.host_snapshot import IomemLine
 from pfnlab.diagnosis.inspector.joined_host import BarOf
 from pfnlab.diagnosis.inspector.parsing import memory_lists
 from pfnlab.kernel.bugs.here import BugHere
+from pfnlab.kernel.bugs.known_bugs import bugs_with
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 
@@ -43,7 +44,7 @@ class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     :param means: two sentences
     :param rules: steps in docs/semantics
-    :param bugs: bugs that cause it, by their identifiers in docs/bugs.md; a finding marks those in its kernel
+    :param violates: the property that it shows to be violated: bugs that violate it may be the cause
     :param advice: what to do, each with its cost
     :param through: the parts of a snapshot that are searched; if one was truncated, findings may be missing
     :param needs: the parts that must be complete because a missing entry counts as evidence
@@ -55,11 +56,16 @@ class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     means: str
     rules: tuple[str, ...]
     advice: tuple[str, ...]
-    bugs: tuple[str, ...] = ()
+    violates: str = ""
     programs: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     helps: tuple[str, ...] = ()
+
+    @property
+    def bugs(self) -> tuple[str, ...]:
+        """The numbers of the bugs that may be the cause, according to their data, in whatever kernels."""
+        return bugs_with("breaks", self.violates) if self.violates else ()
 
 
 class EvidenceLine(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ from pfnlab.diagnosis.inspector.joined_host import (
 )
 from pfnlab.kernel.hw.cachemode import CacheMode
 
-#: Below 1 MiB: the ISA hole is never reserved (S2.2, C09).
+#: Below 1 MiB: the ISA hole is never reserved (S2.2).
 _ISA_HOLE = (0xA0000, 0x100000)
 
 
