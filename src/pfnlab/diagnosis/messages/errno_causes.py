@@ -63,7 +63,7 @@ class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def bugs(self) -> tuple[str, ...]:
-        """The numbers of the bugs that are this cause, according to their data, in whatever kernels."""
+        """The numbers of the bugs that are this cause, according to their data."""
         return bugs_with("errnos", self.name) if self.name else ()
 
     @property

@@ -131,7 +131,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param after: families whose events a line of this family joins, however late, if range and task match
     :param state: whether it describes a state rather than a failure
     :param fact: whether every machine prints it; if so, there is one event per boot
-    :param called: the case that fits, or the ending, if either has bugs of its own
+    :param called: the case that fits, or the ending, if its bugs are not those of the family
     """
 
     name: str
@@ -160,7 +160,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def bugs(self) -> tuple[str, ...]:
-        """The numbers of the bugs that print it, according to their data, in whatever kernels."""
+        """The numbers of the bugs that print it, according to their data."""
         return bugs_with("log", f"{self.name}/{self.called}" if self.called else self.name)
 
 

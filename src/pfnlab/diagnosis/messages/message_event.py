@@ -98,7 +98,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
 
     @property
     def bugs(self) -> tuple[str, ...]:
-        """The numbers of the bugs that its commit caused, or that print its message, in whatever kernels."""
+        """The numbers of the bugs that its commit caused, or that print its message."""
         return bugs_after(self.commit) if self.commit else self.family.bugs
 
 

@@ -64,7 +64,7 @@ class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def bugs(self) -> tuple[str, ...]:
-        """The numbers of the bugs that may be the cause, according to their data, in whatever kernels."""
+        """The numbers of the bugs that may be the cause, according to their data."""
         return bugs_with("breaks", self.violates) if self.violates else ()
 
 
