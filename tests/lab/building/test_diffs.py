@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 from toy_tree import DIFF
 
 from pfnlab.lab.building.diffs import Diffs, FileDiff, series_of_package, trailers
+from pfnlab.lab.building.mails import Mail
 
 GIT = "diff --git a/mm/memory.c b/mm/memory.c\nindex 1234567..89abcde 100644\n" + DIFF
 
 
 def read(text: str) -> tuple[list[FileDiff], list[tuple[int, str]]]:
     """The files in a text, and its faults."""
-    diffs = Diffs(text.encode())
-    return list(diffs), [(fault.line, fault.says) for fault in diffs.faults]
+    diffs = Diffs(Mail(None, text.encode()), "file")
+    files = list(diffs)
+    placed = [fault.removeprefix("file:").partition(": ") for fault in diffs.faults]
+    return files, [(int(line), says) for line, _, says in placed]
 
 
 @for_each(

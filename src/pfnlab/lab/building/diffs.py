@@ -78,17 +78,6 @@ class FileDiff(NamedTuple):
         return b"\n".join([*self.head, *of_hunks, b""])
 
 
-class DiffFault(NamedTuple):
-    """A place that cannot be read.
-
-    :param line: its line in the text, counted from 1
-    :param says: what is wrong, and what to write instead
-    """
-
-    line: int
-    says: str
-
-
 class _Unread(Exception):
     """A diff that cannot be read, from the line with this index."""
 
@@ -98,25 +87,26 @@ class _Unread(Exception):
 
 
 class Diffs:
-    """The diffs in a text: iterating yields each file's, whole or as far as it can be read.
+    """The diffs in a mail: iterating yields each file's, whole or as far as it can be read.
 
     :ivar message: the lines above the first
-    :ivar faults: what could not be read, of the files yielded so far
+    :ivar faults: what could not be read, of the files yielded so far: where, what, and what to write instead
     :ivar has_diff: whether a file has been yielded
     """
 
-    def __init__(self, text: bytes, *, is_cover: bool = False) -> None:
-        """Read the message.
+    def __init__(self, mail: Mail, name: str) -> None:
+        """Read the message; the diffs in a cover letter are those of another version.
 
-        :param is_cover: whether it is a cover letter, whose diffs are those of another version
+        :param name: the file of the mail, for faults
         """
-        self._lines = text.removesuffix(b"\n").split(b"\n")
+        self._mail, self._name = mail, name
+        self._lines = mail.text.removesuffix(b"\n").split(b"\n")
         self._at = 0
         while self._at < len(self._lines) and not self._begins():
             self._at += 1
         self.message = [line.decode(errors="replace").removesuffix("\r") for line in self._lines[: self._at]]
-        self.faults: list[DiffFault] = []
-        self.has_diff, self._is_cover = False, is_cover
+        self.faults: list[str] = []
+        self.has_diff, self._is_cover = False, mail.is_cover
 
     @property
     def trailers(self) -> list[tuple[str, str]]:
@@ -249,7 +239,7 @@ class Diffs:
         return self._lines[at].removesuffix(b"\r") if at < len(self._lines) else b""
 
     def _add_fault(self, at: int, says: str) -> None:
-        self.faults.append(DiffFault(at + 1, says))
+        self.faults.append(f"{self._name}{self._mail.place(at + 1)}: {says}")
 
 
 def _has_no_prefix(line: bytes) -> bool:
@@ -306,11 +296,11 @@ def patches_in(path: Path | None) -> Iterator[tuple[Mail, Diffs]]:
     name = "standard input" if path is None else visible_name(path)
     is_empty, has_diff, fault = True, False, ""
     for mail in mails_in(path):
-        diffs = Diffs(mail.text, is_cover=mail.is_cover)
+        diffs = Diffs(mail, name)
         yield mail, diffs
         is_empty = is_empty and mail.subject is None and not mail.text.strip()
         has_diff = has_diff or diffs.has_diff
-        fault = fault or next(placed_faults(name, mail, diffs), "")
+        fault = fault or next(iter(diffs.faults), "")
     if is_empty:
         raise Misuse(f"{name} is empty: it has no patch")
     if not has_diff:
@@ -319,9 +309,3 @@ def patches_in(path: Path | None) -> Iterator[tuple[Mail, Diffs]]:
             or f"{name} is not a patch: it has no hunk '@@ -LINE,COUNT +LINE,COUNT @@' below '+++ b/FILE'; "
             "give a mail of git format-patch, an mbox, or a unified diff"
         )
-
-
-def placed_faults(name: str, mail: Mail, diffs: Diffs) -> Iterator[str]:
-    """Yield each fault of a mail's diffs with its place in the file *name*."""
-    for fault in diffs.faults:
-        yield f"{name}{mail.place(fault.line)}: {fault.says}"

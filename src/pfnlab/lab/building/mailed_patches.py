@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from pfnlab.base.inert import visible_name
 from pfnlab.base.result import Count
 from pfnlab.kernel.functions.known_functions import functions_beginning
-from pfnlab.lab.building.diffs import FileDiff, patches_in, placed_faults
+from pfnlab.lab.building.diffs import FileDiff, patches_in
 
 #: The most subjects, names and faults that are kept of a mailbox.
 MOST_SUBJECTS, MOST_NAMES, _MOST_FAULTS = 100, 10_000, 100
@@ -115,12 +113,11 @@ def read_mailed(*paths: Path | None) -> MailedPatches:
 
 
 def _read_file(found: MailedPatches, path: Path | None) -> None:
-    name = "standard input" if path is None else visible_name(path)
     for mail, diffs in patches_in(path):
         reader = _HunkReader(found)
         for diff in diffs:
             reader.take(diff)
-        found.faults += islice(placed_faults(name, mail, diffs), _MOST_FAULTS - len(found.faults))
+        found.faults += diffs.faults[: _MOST_FAULTS - len(found.faults)]
         for word, value in diffs.trailers:
             if word != "SPDX-License-Identifier":
                 _keep(found.policies if word == "Policy" else found.bases, value)

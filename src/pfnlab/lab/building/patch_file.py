@@ -12,7 +12,7 @@ from pathlib import Path
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import check_regular
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.building.diffs import patches_in, placed_faults, series_of_package, title_of
+from pfnlab.lab.building.diffs import patches_in, series_of_package, title_of
 from pfnlab.lab.building.mails import MOST_PATCHES
 
 
@@ -68,8 +68,8 @@ def read_patch(path: Path) -> PatchFile:
             for hunk in diff.hunks:
                 added += sum(line.startswith(b"+") for line in hunk.lines)
                 removed += sum(line.startswith(b"-") for line in hunk.lines)
-        for fault in placed_faults(visible_name(path), mail, diffs):
-            raise Misuse(fault)
+        if diffs.faults:
+            raise Misuse(diffs.faults[0])
         if diffs.has_diff:
             titles.append(mail.title if mail.subject is not None else title_of(diffs.message))
             texts.append(bytes(text))
