@@ -41,8 +41,6 @@ def of_runs(
     return declare
 
 
-def evidence_of(
-    of: KernelProperty,
-) -> Callable[[Callable[_Arguments, Iterator[str]]], RunJudge[_Arguments]]:
+def evidence_of(of: KernelProperty) -> Callable[[Callable[_Arguments, Iterator[str]]], RunJudge[_Arguments]]:
     """Let a function judge runs by a property of operations that is declared elsewhere."""
     return lambda judge: RunJudge(of, judge)

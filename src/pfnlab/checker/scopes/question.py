@@ -142,9 +142,7 @@ def of_kernels(
     return declare
 
 
-def of_races(
-    **parts: Unpack[_DeclaredParts],
-) -> Callable[[Callable[[RaceView], bool | None]], TurnQuestion]:
+def of_races(**parts: Unpack[_DeclaredParts]) -> Callable[[Callable[[RaceView], bool | None]], TurnQuestion]:
     """Declare a property that is judged while a race runs."""
     return lambda judge: TurnQuestion(**_words(judge, parts), judge=lambda moment: None, of_race=judge)
 

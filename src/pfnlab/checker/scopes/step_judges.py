@@ -103,11 +103,7 @@ def right_file(moment: Moment) -> bool | None:
     return HOLDS_FILE not in moment.facts
 
 
-@of_models(
-    says=memory_faults.committed_left,
-    about="operation",
-    needs=("private",),
-)
+@of_models(says=memory_faults.committed_left, about="operation", needs=("private",))
 def committed_left(moment: StateView) -> bool | None:
     """True unless the last operation left the total different."""
     return COMMITTED not in moment.facts
@@ -158,30 +154,21 @@ def no_warning(moment: Moment) -> bool | None:
     return WARNED not in moment.facts
 
 
-@of_kernels(
-    says=memory_faults.counters,
-    seam="tracker",
-)
+@of_kernels(says=memory_faults.counters, seam="tracker")
 def counters(moment: Moment) -> bool | None:
     """True if every count is right; None if nothing is counted."""
     counts = list(moment.user_counts)
     return all(count == users for count, users in counts) if counts else None
 
 
-@of_models(
-    kind="sometimes",
-    needs=("mprotect",),
-)
+@of_models(kind="sometimes", needs=("mprotect",))
 def split(moment: StateView) -> bool | None:
     """A mapping is cut in two."""
     pairs = (pair for mm in moment.mms for pair in pairwise(mm.vmas))
     return any(left.end == right.start for left, right in pairs)
 
 
-@of_models(
-    kind="sometimes",
-    needs=("fork",),
-)
+@of_models(kind="sometimes", needs=("fork",))
 def shared(moment: StateView) -> bool | None:
     """Two tasks map the same frame of a device."""
     if len(moment.mms) < 2:
@@ -197,10 +184,7 @@ def shared(moment: StateView) -> bool | None:
     return False
 
 
-@of_models(
-    kind="sometimes",
-    needs=("write", "private"),
-)
+@of_models(kind="sometimes", needs=("write", "private"))
 def copied(moment: StateView) -> bool | None:
     """A page of a device has been copied on write."""
     return any(mapping.copies for mapping in moment.mappings)
