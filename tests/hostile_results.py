@@ -12,9 +12,8 @@ import msgspec
 from middle_runs import PROGRAM, careful, cut, forgetful
 
 from pfnlab.base.errors import Why
-from pfnlab.present.report.run_result import RunResult
-from pfnlab.programs.runs.compare import judge
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.compared import RunResult
+from pfnlab.programs.runs.observation import Run
 
 #: A name that closes what it stands in, opens a tag, and moves a terminal's cursor.
 HOSTILE = "x]]> <script>alert(1)</script> \x1b[2J\x00 # | `code` [link](http://evil) \ud800\n1..9"
@@ -22,7 +21,7 @@ HOSTILE = "x]]> <script>alert(1)</script> \x1b[2J\x00 # | `code` [link](http://e
 
 def result(name: str, *runs: Run) -> RunResult:
     """The result of these runs."""
-    return RunResult(name, PROGRAM, runs, judge(PROGRAM, runs, {}))
+    return RunResult.of(PROGRAM, runs, {}, name=name)
 
 
 def agreeing(name: str = "same") -> RunResult:
@@ -44,7 +43,7 @@ def undecided(name: str = "no rule") -> RunResult:
     """One whose machine has no answer."""
     return result(
         name,
-        msgspec.structs.replace(careful(), steps=(), undecided=Reason("the model has no rule", Why.NO_RULE)),
+        msgspec.structs.replace(careful(), steps=(), undecided="the model has no rule", why=Why.NO_RULE),
     )
 
 
@@ -54,7 +53,7 @@ def hostile() -> RunResult:
     runs = [
         msgspec.structs.replace(run, machine=f"{HOSTILE} {run.machine}") for run in (forgetful(), careful())
     ]
-    return RunResult(HOSTILE, program, tuple(runs), judge(program, runs, {}))
+    return RunResult.of(program, runs, {}, name=HOSTILE)
 
 
 #: Values that no result has at most of its places, as JSON, by what they are.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pfnlab.base.errors import Why
 from pfnlab.programs.lang.ops import Device, Expect, LeakedEntry, Mmap, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, Reason, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, Run, Step, VmaSeen
 
 MAP = "a = mmap bar[0:16] wc shared rw"
 
@@ -51,7 +50,7 @@ def forgetful(machine: str = "model:6.1", kernel: str = "profile 6.1") -> Run:
         Step("munmap a", "main", "ok", None, book((0, 8)), invalid("0:4"), ()),
         Step("end", "main", "ok", None, book((0, 8)), ()),
     )
-    return Run(machine, kernel, steps)
+    return Run(machine, kernel, steps=steps)
 
 
 def careful(machine: str = "model:7.2", kernel: str = "profile 7.2") -> Run:
@@ -62,9 +61,9 @@ def careful(machine: str = "model:7.2", kernel: str = "profile 7.2") -> Run:
         Step("munmap a", "main", "ok", None, (), (), ()),
         Step("end", "main", "ok", None, (), ()),
     )
-    return Run(machine, kernel, steps)
+    return Run(machine, kernel, steps=steps)
 
 
 def cut(run: Run, steps: int, why: str = "the guest panicked") -> Run:
     """The run of a machine that was lost after some steps."""
-    return Run(run.machine, run.kernel, run.steps[:steps], lost=Reason(why, Why.GUEST))
+    return Run(run.machine, run.kernel, steps=run.steps[:steps], lost=why)

@@ -38,9 +38,9 @@ from pfnlab.present.report.bug_entry import BugEntry
 from pfnlab.present.report.bug_list import BugList
 from pfnlab.present.report.bug_search import BugFindings
 from pfnlab.present.report.patch_review import PatchReview
-from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
+from pfnlab.programs.runs.compared import RunResult
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "schemas"
 
@@ -51,7 +51,7 @@ RESULTS: dict[str, type[PrintedStruct]] = {
     "review-patch": PatchReview,
     "kernels-diff-model": RulesBetween,
     "bisect": BisectResult,
-    "run": PrintedRun,
+    "run": RunResult,
     "replay": ReplayResult,
     "results": ListedResults,
     "campaign-status": StatusResult,
@@ -86,13 +86,18 @@ def schema_of(kind: type[PrintedStruct]) -> dict[str, Any]:
     others.
     """
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-    described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
+    printed = _printed_types(kind)
+    described = {
+        one.__name__: _described(one, parts[one.__name__])
+        for one in printed
+        if issubclass(one, msgspec.Struct)
+    }
     root = described.pop(kind.__name__)
     # The others are words, one of which is a field's value.
     described |= {
         name: {"description": _sentence(part["description"]), "enum": part["enum"]}
         for name, part in parts.items()
-        if "enum" in part
+        if "enum" in part and name in {one.__name__ for one in printed}
     }
     content = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -109,6 +114,9 @@ def _described(struct: type[msgspec.Struct], part: dict[str, Any]) -> dict[str, 
     keys = part["properties"]
     for field in msgspec.structs.fields(struct):
         key = keys[field.encode_name]
+        if "unprinted" in key:
+            del keys[field.encode_name]
+            continue
         key.pop("default", None)
         # msgspec 0.23 also refers to the type of keys; older releases name only the limits of texts.
         if "$ref" in key.get("propertyNames", {}):
@@ -136,12 +144,14 @@ def _sentence(text: str) -> str:
     return f"{words[:1].upper()}{words[1:].rstrip('.')}." if words else words
 
 
-def _structs(kind: Any) -> list[type[msgspec.Struct]]:
-    """Return a structure and all structures in its fields."""
-    found: dict[type[msgspec.Struct], None] = {}
+def _printed_types(kind: Any) -> list[type[Any]]:
+    """Return a structure and all structures and words in its printed fields."""
+    found: dict[type[Any], None] = {}
 
     def look(info: Any) -> None:
-        if isinstance(info, msgspec.inspect.StructType):
+        if isinstance(info, msgspec.inspect.Metadata) and "unprinted" in (info.extra_json_schema or {}):
+            return
+        if isinstance(info, msgspec.inspect.StructType | msgspec.inspect.EnumType):
             if info.cls in found:
                 return
             found[info.cls] = None

@@ -48,8 +48,8 @@ def seconds_of(series: str, program: Program) -> float:
     """Return the processor time for a run and everything that `pfnlab run` derives from it."""
     begin = time.process_time()
     runs = ModelMachine(series).run([program])
-    verdict = judged(program, runs, {run.machine: series for run in runs})
-    render(program, runs, verdict)
+    result = judged(program, runs, {run.machine: series for run in runs})
+    render(result)
     took = time.process_time() - begin
     assert all(run.unfinished is None for run in runs), runs
     return took

@@ -244,7 +244,7 @@ def answer(lines: Sequence[str]) -> tuple[int, str]:
     except ProgramError as error:
         # The list of permitted words is long.
         return ProgramError.exit_code, error.message.partition(": write")[0]
-    return (0, "") if run.undecided is None else (Undecided.exit_code, run.undecided.says)
+    return (0, "") if run.undecided is None else (Undecided.exit_code, run.undecided)
 
 
 def not_modelled() -> str:

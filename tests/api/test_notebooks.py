@@ -10,8 +10,7 @@ import pytest
 
 import pfnlab as pl
 from pfnlab.api.records import records_html
-from pfnlab.base.errors import Why
-from pfnlab.programs.runs.observation import Reason
+from pfnlab.checker.judging.judge import judged
 
 #: Words that would do something in a page.
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;"\''
@@ -67,13 +66,11 @@ def hostile_result() -> pl.RunReport:
         for step in result.runs[0].steps
     )
     runs = [
-        msgspec.structs.replace(
-            run, machine=HOSTILE, kernel=HOSTILE, steps=steps, lost=Reason(HOSTILE, Why.GUEST)
-        )
+        msgspec.structs.replace(run, machine=HOSTILE, kernel=HOSTILE, steps=steps, lost=HOSTILE)
         for run in result.runs
     ]
     named = msgspec.structs.replace(program, title=HOSTILE, asks=HOSTILE)
-    return pl.RunReport(named, runs, result.verdict)
+    return pl.RunReport(judged(named, runs, {HOSTILE: None}))
 
 
 def test_hostile_words_are_inert() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from litmus_files import litmus_file
 
@@ -12,6 +14,7 @@ import pfnlab as pl
 from pfnlab.base.schema_files import schema
 from pfnlab.cli import main
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.runs.compared import RunResult
 
 MACHINES = ["model:6.1", "model:7.2"]
 
@@ -84,6 +87,16 @@ def test_the_dictionary_is_that_of_the_verb(result: pl.RunReport) -> None:
     import jsonschema
 
     jsonschema.validate(result.to_dict(), schema("run"))
+
+
+def test_the_result_is_the_one_that_is_printed(result: pl.RunReport) -> None:
+    """Runs, differences and expectations of the interface are those that ``run --json`` prints."""
+    printed = msgspec.json.decode(json.dumps(result.to_dict()), type=RunResult)
+
+    assert [run.steps for run in result.runs] == [run.steps for run in printed.runs]
+    assert result.verdict.violations == printed.violations
+    assert result.verdict.expectations == printed.expectations
+    assert result.program == printed.program
 
 
 @pytest.mark.target("notebooks")

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from kernels_of_models import Kernel
 
-from pfnlab.base.errors import Why
 from pfnlab.discussions import lookup
 from pfnlab.discussions.changed_claims import ClaimComparison, ask_claims
 from pfnlab.discussions.claim_questions import StepQuestion
@@ -19,7 +18,7 @@ from pfnlab.hunt.meeting.holding import Pair
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 LINES = ("a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a")
 
@@ -127,7 +126,7 @@ def test_what_a_kernel_cannot_show_is_no_change(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_lost_run_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted."""
-    lost = Odd(steps=(), lost=Reason("the guest ended", Why.GUEST))
+    lost = Odd(steps=(), lost="the guest ended")
 
     assert ClaimComparison(asked=1, undecided=1, changed=()) == asked(monkeypatch, lost, shows(flushes, "2"))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pfnlab.explorer.answers import step_picture
 from pfnlab.explorer.stories import Story, Storyteller
@@ -45,7 +45,7 @@ def test_every_part_has_its_name_and_its_rule(name: str) -> None:
         for key, element in parts(step_picture(story, step)).items():
             rules = element.attrib.get("data-rule", "").split()
             assert element.findtext(f"{SVG}title"), key
-            op = story.runs[0].steps[step].op
+            op = story.result.runs[0].steps[step].op
             assert rules or (key.startswith("step:") and op.split()[-1] in ("release", "thread")), key
             assert rules == [find_rule(rule).number for rule in rules], key
 
@@ -80,9 +80,9 @@ def test_what_is_written_is_text(width: int | None) -> None:
     """Letters that mean something in SVG are shown, not obeyed."""
     story = told("munmap-middle")
     hostile = '"><script>alert(1)</script>'
-    run = msgspec.structs.replace(story.runs[0], machine=hostile)
+    run = replace(story.result.runs[0], machine=hostile)
 
-    picture = step_picture(msgspec.structs.replace(story, runs=(run,)), 1, width=width)
+    picture = step_picture(replace(story, result=replace(story.result, runs=(run,))), 1, width=width)
 
     assert "<script" not in picture
     assert not re.search(r" on\w+=| style=|href", picture)
@@ -93,7 +93,7 @@ def test_a_race_has_a_lane_for_each_processor_of_each_machine() -> None:
     """Those who are held, and those who wait."""
     story = told("race-fork-revoked", "model:6.1", "model:7.3")
 
-    text = draw_race(story.program, story.runs)
+    text = draw_race(story.result.program, story.result.runs)
 
     said = [element.findtext(f"{SVG}title") or "" for element in parts(text).values()]
     assert any("held" in words for words in said)

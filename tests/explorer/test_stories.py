@@ -28,10 +28,10 @@ def test_two_models_are_run_side_by_side() -> None:
     """Each machine has a run of its own, and the verdict says where they differ."""
     story = teller().story(MIDDLE, ("model:6.1", "model:7.3"))
 
-    assert ["model:6.1", "model:7.3"] == [run.machine for run in story.runs]
+    assert ["model:6.1", "model:7.3"] == [run.machine for run in story.result.runs]
     assert 4 == story.steps
-    assert not story.verdict.agree
-    assert {"freed_once", "no_leak"} == {broken.name for broken in story.verdict.violations}
+    assert not story.result.agree
+    assert {"freed_once", "no_leak"} == {broken.name for broken in story.result.violations}
 
 
 def test_every_operation_has_its_line() -> None:
@@ -39,7 +39,7 @@ def test_every_operation_has_its_line() -> None:
     story = teller().story(MIDDLE, ("model:6.1",))
 
     lines = MIDDLE.splitlines()
-    assert [step.op for step in story.runs[0].steps[:-1]] == [lines[at - 1] for at in story.lines]
+    assert [step.op for step in story.result.runs[0].steps[:-1]] == [lines[at - 1] for at in story.lines]
 
 
 def test_a_prefix_does_not_hide_an_operation() -> None:
@@ -55,9 +55,9 @@ def test_a_recorded_kernel_is_found_by_its_program() -> None:
 
     story = teller().story(f"{MIDDLE}\n# seen\n", (f"recorded:{versions[0]}", f"model:{versions[0]}"))
 
-    recorded, model = story.runs
+    recorded, model = story.result.runs
     assert recorded.look is model.look
-    assert story.verdict.agree
+    assert story.result.agree
 
 
 def test_an_edited_program_is_not_taken_for_the_recorded_one() -> None:
@@ -79,12 +79,12 @@ def test_what_a_kernel_did_is_kept() -> None:
     """Once it ran, it is shown like any machine."""
     storyteller = teller()
     program = load_text(MIDDLE)
-    (run,) = teller().story(MIDDLE, ("model:7.2",)).runs
-    kept = Run("qemu:7.2", "package 7.2", run.steps, look=LookLevel.MEMORY)
+    (run,) = teller().story(MIDDLE, ("model:7.2",)).result.runs
+    kept = Run("qemu:7.2", "package 7.2", steps=run.steps, look=LookLevel.MEMORY)
 
     storyteller.keep(program, "qemu:7.2", kept)
 
-    assert storyteller.story(MIDDLE, ("qemu:7.2", "model:7.2")).verdict.agree
+    assert storyteller.story(MIDDLE, ("qemu:7.2", "model:7.2")).result.agree
 
 
 @pytest.mark.parametrize("machines", [(), ("model:6.1",) * 3])
@@ -125,8 +125,8 @@ def test_an_edited_policy_file_is_run_anew(tmp_path: Path) -> None:
     file.write_text(file.read_text(encoding="utf-8").replace("self.shrink(vma.pfnmap, None)", "pass"))
     after = storyteller.story(MIDDLE, (given,))
 
-    assert () == before.runs[0].steps[-1].book
-    assert () != after.runs[0].steps[-1].book
+    assert () == before.result.runs[0].steps[-1].book
+    assert () != after.result.runs[0].steps[-1].book
     assert before.files != after.files
 
 
@@ -134,7 +134,7 @@ def test_the_table_says_what_the_picture_shows() -> None:
     """Rows come in the order of the picture, with what differs and what changed."""
     story = teller().story(MIDDLE, ("model:6.1", "model:7.3"))
 
-    said = {row["field"]: row for row in rows(story.runs, story.verdict, 2)}
+    said = {row["field"]: row for row in rows(story.result, 2)}
 
     assert ["bar[0:8] wc"] == said["book"]["cells"][0]
     assert [] == said["book"]["cells"][1]

@@ -22,7 +22,7 @@ from pfnlab.lab.running.wire import ObservationRequest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.observation import Run
 from pfnlab.verbs.run import RunRequest
 
@@ -81,7 +81,7 @@ def run_of(kernel: KernelImage, text: str, **options: Any) -> Run:
 def alarm_of(run: Run) -> Alarm:
     """Its alarm, which makes it a discovery."""
     assert run.alarm is not None
-    assert judge(load_text(PLAIN), [run], {}).outcome is Outcome.DISCOVERY
+    assert RunResult.of(load_text(PLAIN), [run], {}).outcome is Outcome.DISCOVERY
     return run.alarm
 
 

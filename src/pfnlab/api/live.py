@@ -14,6 +14,7 @@ from pfnlab.api.step import ObservationTuple, Pages, StepSeen, Where, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.own_code import is_served
 from pfnlab.base.supervised import supervised
+from pfnlab.checker.judging.judge import judged
 from pfnlab.kernel.policies.guard import HookCall, check_deterministic
 from pfnlab.kernel.policies.own import is_path
 from pfnlab.kernel.policies.profiles import described
@@ -71,9 +72,10 @@ class LiveMachine(Acting):
     @property
     def story(self) -> RunReport:
         """All steps so far, in the form that `pl.run` returns, but without the end of the program."""
-        from pfnlab.api.runs import result_of
+        from pfnlab.api.runs import RunReport
 
-        return result_of(self._program, [self._as_run()], {self.name: name_machine(self.name).series})
+        series = {self.name: name_machine(self.name).series}
+        return RunReport(judged(self._program, [self._as_run()], series))
 
     # The current state.
 
@@ -204,7 +206,7 @@ class LiveMachine(Acting):
         return Run(
             self.name,
             self.kernel,
-            () if opened is None else tuple(opened.steps),
+            steps=() if opened is None else tuple(opened.steps),
             tlbs=() if opened is None else tuple(opened.tlbs),
             look=self._model.look,
             configuration=self._model.profile.configuration,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -14,17 +14,15 @@ from pfnlab.api.records import Record, RowResult, RowsOf, field_text, records_ht
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import cannot_write, write_whole
-from pfnlab.base.result import Made
 from pfnlab.base.supervised import supervised
-from pfnlab.checker.judging.judge import judged
-from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import RunResult, verdict_lines
+from pfnlab.present.report.run_result import verdict_lines
 from pfnlab.present.report.table import render
 from pfnlab.programs.lang.library import load_found, program_paths
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.validity import check_program
-from pfnlab.programs.runs.compare import Difference, Verdict
+from pfnlab.programs.runs.compare import Difference
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import full_name, newest_series
 from pfnlab.programs.runs.observation import Run
@@ -106,20 +104,26 @@ _WIDTH = 120
 class RunReport(RowResult):
     """One program on one or more machines; it prints like ``pfnlab run``.
 
-    :ivar program: the program that was run
-    :ivar runs: one run per machine, in the order the machines were given
-    :ivar verdict: what comparing the runs showed
+    :ivar verdict: the result as stored and printed
     """
 
-    def __init__(self, program: Program, runs: Sequence[Run], verdict: Verdict) -> None:
-        self.program = program
-        self.runs = tuple(runs)
+    def __init__(self, verdict: RunResult) -> None:
         self.verdict = verdict
+
+    @property
+    def program(self) -> Program:
+        """The program that was run."""
+        return self.verdict.program
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """One run per machine, in the order the machines were given."""
+        return self.verdict.runs
 
     @property
     def machines(self) -> tuple[str, ...]:
         """The names of the machines."""
-        return tuple(run.machine for run in self.runs)
+        return self.verdict.machines
 
     @property
     def steps(self) -> dict[str, tuple[StepSeen, ...]]:
@@ -159,8 +163,7 @@ class RunReport(RowResult):
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``pfnlab run --json`` prints."""
-        result = RunResult(self.program.title, self.program, tuple(self.runs), self.verdict)
-        content: dict[str, Any] = json.loads(PrintedRun.of(result).as_json())
+        content: dict[str, Any] = json.loads(self.verdict.as_json())
         return content
 
     def text(self, *, steps: bool = False, trace: bool = False, width: int = _WIDTH) -> str:
@@ -171,8 +174,6 @@ class RunReport(RowResult):
         :param width: in columns
         """
         shown = render(
-            self.program,
-            self.runs,
             self.verdict,
             width=width,
             steps=steps,
@@ -187,10 +188,9 @@ class RunReport(RowResult):
     def _repr_html_(self) -> str:
         from pfnlab.present.document.blocks import Paragraph
         from pfnlab.present.document.html import fragment
-        from pfnlab.present.document.run_part import result_part
+        from pfnlab.present.document.run_part import part
 
-        named = RunResult(self.program.title or "program", self.program, tuple(self.runs), self.verdict)
-        shown = result_part(named, Made.now(), _FIELDS)
+        shown = part(self.verdict, _FIELDS)
         return fragment((Paragraph(shown.says), *shown.blocks, *shown.more))
 
 
@@ -233,7 +233,7 @@ class Differences(RowResult, Sequence[Difference]):
 
     def lines(self) -> Iterator[str]:
         """The lines that describe the differences."""
-        for line in verdict_lines(self._result.runs, self._result.verdict, _WIDTH):
+        for line in verdict_lines(self._result.verdict, _WIDTH):
             yield line.text
 
     def __repr__(self) -> str:
@@ -279,8 +279,7 @@ def run(
             profile=profile,
             compare=compare if compare is None or isinstance(compare, str) else ",".join(compare),
         )
-        (result,) = programs_run(request, {whole.title: whole}).of_programs
-        return RunReport(whole, result.runs, result.verdict)
+        return RunReport(*programs_run(request, {whole.title: whole}).of_programs)
 
     return supervised(done) if names_own(on, policies) else done()
 
@@ -320,8 +319,3 @@ def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
     if not any(spec.startswith("model:") for spec in specs):
         raise Misuse("policies are for models: add model:SERIES")
     return [with_own(spec, policies) if spec.startswith("model:") else spec for spec in specs]
-
-
-def result_of(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> RunReport:
-    """The report that compares *runs* of *program*."""
-    return RunReport(program, runs, judged(program, runs, series))

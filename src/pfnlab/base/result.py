@@ -30,6 +30,9 @@ Address = Annotated[str, Meta(pattern="^0x[0-9a-f]{1,32}$")]
 #: Marks a key with a default that is always printed, but missing in results from early versions.
 ALWAYS = Meta(extra_json_schema={"always": True})
 
+#: Marks a field that is not printed: it has its default in a result that was read.
+UNPRINTED = Meta(extra_json_schema={"unprinted": True})
+
 
 class Outcome(Enum):
     """A verb's outcome; the value is the exit code."""

@@ -27,7 +27,7 @@ from pfnlab.hunt.meeting.meet import ExplainedDifference, Meeting
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import model_of
-from pfnlab.programs.runs.compare import Verdict
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.look import look_named
 from pfnlab.programs.runs.named_machines import files_named, name_machine, name_machines
 
@@ -47,26 +47,26 @@ def catalogue_shard(work: CatalogueWork) -> ShardResults:
     """Run every program on every machine, and judge the runs."""
     programs = {name: load_text(text, name) for name, text in work.programs.items()}
     look = look_named(work.look) if work.look else None
-    found = judged_runs(name_machines(work.machines), list(programs.values()), look)
-    results = tuple(_judged(work, name, verdict) for name, (_, verdict) in zip(programs, found, strict=True))
-    kernels = {run.machine: run.kernel for runs, _ in found for run in runs}
+    found = judged_runs(name_machines(work.machines), programs, look)
+    results = tuple(_judged(work, result) for result in found)
+    kernels = {run.machine: run.kernel for result in found for run in result.runs}
     return ShardResults(results=results, kernels=kernels, programs=len(programs) * len(work.machines))
 
 
-def _judged(work: CatalogueWork, name: str, verdict: Verdict) -> StoredResult:
-    unexpected = [expectation for expectation in verdict.expectations if expectation.holds is False]
-    fields = sorted({difference.field for difference in verdict.differences})
-    if verdict.alarms:
-        word, says = "alarm", verdict.alarms[0].alarm.title
+def _judged(work: CatalogueWork, result: RunResult) -> StoredResult:
+    unexpected = [expectation for expectation in result.expectations if expectation.holds is False]
+    fields = sorted({difference.field for difference in result.differences})
+    if result.alarms:
+        word, says = "alarm", result.alarms[0][1].title
     elif unexpected:
         word = "unexpected"
         says = f"{number_of(len(unexpected), 'expectation')} of the program failed"
-    elif verdict.lost:
-        word, says = "lost", f"lost: {', '.join(verdict.lost)}"
+    elif result.lost:
+        word, says = "lost", f"lost: {', '.join(result.lost)}"
     elif fields:
         word, says = "differs", f"in {', '.join(fields)}"
-    elif verdict.undecided:
-        word, says = "undecided", f"undecided: {', '.join(verdict.undecided)}"
+    elif result.undecided:
+        word, says = "undecided", f"undecided: {', '.join(result.undecided)}"
     else:
         word, says = "agrees", "as expected"
     return StoredResult(
@@ -74,11 +74,11 @@ def _judged(work: CatalogueWork, name: str, verdict: Verdict) -> StoredResult:
         task="catalogue",
         machines=work.machines,
         verdict=word,
-        subject=name,
-        program=work.programs[name],
+        subject=result.name,
+        program=work.programs[result.name],
         says=says,
         detail={
-            "groups": [list(group) for group in verdict.groups],
+            "groups": [list(group) for group in result.groups],
             "fields": fields,
             "unexpected": [expectation.machine for expectation in unexpected],
         },

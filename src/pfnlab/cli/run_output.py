@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import write_output
 from pfnlab.base.terminal_text import terminal_width
-from pfnlab.present.report.run_result import RunResult, RunResults, by_weight
+from pfnlab.present.report.run_result import RunResults, by_weight
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.verbs.run import RunRequest
 
 if TYPE_CHECKING:
@@ -66,9 +67,7 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
         case "text":
             return _text(results, request, _PIPED_WIDTH).plain
         case "json":
-            from pfnlab.present.report.run_json import PrintedRun
-
-            return "".join(f"{PrintedRun.of(result).as_json()}\n" for result in results)
+            return "".join(f"{result.as_json()}\n" for result in results)
         case "junit":
             from pfnlab.present.report.run_formats import junit
 
@@ -89,13 +88,12 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
 
 def _document(results: Sequence[RunResult], request: RunRequest) -> Document:
     """Return the document for the results, the same one that ``pfnlab report`` shows."""
-    from pfnlab.base.result import Made
     from pfnlab.present.document.compose import document_of
-    from pfnlab.present.document.run_part import result_part
+    from pfnlab.present.document.run_part import part
     from pfnlab.programs.runs.cells import ROWS, STEP_ROWS, TRACE_ROWS
 
     fields = TRACE_ROWS if request.trace else STEP_ROWS if request.steps else ROWS
-    parts = [result_part(result, Made.now(), fields) for result in by_weight(results)]
+    parts = [part(result, fields) for result in by_weight(results)]
     return document_of(parts, unfolded=_has_tables(request))
 
 
@@ -146,12 +144,4 @@ def _table(result: RunResult, request: RunRequest, width: int, *, name: str = ""
         from pfnlab.present.report.kernel_rows import kernel_rows
 
         return kernel_rows(result, width, name=name)
-    return render(
-        result.program,
-        result.runs,
-        result.verdict,
-        name=name,
-        width=width,
-        steps=request.steps,
-        trace=request.trace,
-    )
+    return render(result, name=name, width=width, steps=request.steps, trace=request.trace)

@@ -146,7 +146,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return Run(
             GOLDEN,
             self.kernel,
-            recorded.steps,
+            steps=recorded.steps,
             once=recorded.once,
             configuration=self.configured_as,
             unobserved=frozenset(self.unobserved),

@@ -21,10 +21,9 @@ from pfnlab.export.formats import export, one_text
 from pfnlab.export.subject import Subject
 from pfnlab.present.picture import draw_compare, draw_race, draw_state
 from pfnlab.present.picture.scenes import TRACKING, differing_words
-from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import MAIN_TASK
-from pfnlab.programs.runs.compare import Verdict
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import model_text
 from pfnlab.programs.runs.observation import Run
@@ -50,11 +49,12 @@ PARTS = {
 }
 
 
-def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any]]:
+def rows(result: RunResult, step: int) -> list[dict[str, Any]]:
     """Return the table rows of one step (from 0), each with a part and one cell of lines per machine, empty
     if the machine did not get there. Cached translations are never marked as different, because real kernels
     do not report them."""
-    differing = {difference.field for difference in verdict.differences if difference.step == step}
+    runs = result.runs
+    differing = {difference.field for difference in result.differences if difference.step == step}
     answer = []
     for field, part in PARTS.items():
         cells = [spoken_lines(field, run, step) for run in runs]
@@ -123,16 +123,16 @@ class Answers:
         """Return the steps of a program."""
         story = self._teller.story(question.program, question.machines)
         return {
-            "title": story.program.title,
-            "asks": story.program.asks,
+            "title": story.result.program.title,
+            "asks": story.result.program.asks,
             "machines": [
                 {"name": run.machine, "kernel": run.kernel, "unfinished": run.unfinished}
-                for run in story.runs
+                for run in story.result.runs
             ],
             "steps": [_step(story, at) for at in range(story.steps)],
-            "agree": story.verdict.agree,
-            "recorded": self._teller.recorded(story.program),
-            "race": story.program.needs.held,
+            "agree": story.result.agree,
+            "recorded": self._teller.recorded(story.result.program),
+            "race": story.result.program.needs.held,
             "files": story.files,
         }
 
@@ -143,7 +143,7 @@ class Answers:
             raise Misuse(f"the program has {story.steps} steps, counted from 0")
         return {
             "svg": step_picture(story, question.step, question.width),
-            "rows": rows(story.runs, story.verdict, question.step),
+            "rows": rows(story.result, question.step),
             "files": story.files,
         }
 
@@ -170,12 +170,12 @@ class Answers:
     def race(self, question: questions.RaceQuestion) -> Any:
         """Return the lanes of a program's processors."""
         story = self._teller.story(question.program, question.machines)
-        return {"svg": draw_race(story.program, story.runs, width=question.width)}
+        return {"svg": draw_race(story.result.program, story.result.runs, width=question.width)}
 
     def as_c(self, question: questions.CQuestion) -> Any:
         """Return the program as C, and the module that it needs."""
         story = self._teller.story(question.program, question.machines)
-        return {"text": one_text(export(Subject("program", story.program, story.runs[0]), "c"))}
+        return {"text": one_text(export(Subject("program", story.result.program, story.result.runs[0]), "c"))}
 
     def keep(self, kept: KeptRun) -> Any:
         """Keep a real kernel's run."""
@@ -185,27 +185,27 @@ class Answers:
 
 def step_picture(story: Story, step: int, width: int | None = None) -> str:
     """Return the picture of one step as SVG, *width* pixels wide, for one machine or two side by side."""
-    if len(story.runs) > 1:
-        return draw_compare(story.program, story.runs, step, width=width, scenes=story.scenes)
-    return draw_state(story.program, story.runs[0], step, width=width, scenes=story.scenes)
+    if len(story.result.runs) > 1:
+        return draw_compare(story.result.program, story.result.runs, step, width=width, scenes=story.scenes)
+    return draw_state(story.result.program, story.result.runs[0], step, width=width, scenes=story.scenes)
 
 
 def _differing(story: Story, step: int) -> list[str]:
     """Return the parts in which the two machines differ, as highlighted, except for tracker bookkeeping."""
-    if len(story.runs) < 2:
+    if len(story.result.runs) < 2:
         return []
-    return [word for word in differing_words(story.runs)[step] if word != TRACKING]
+    return [word for word in differing_words(story.result.runs)[step] if word != TRACKING]
 
 
 def _step(story: Story, at: int) -> dict[str, Any]:
-    steps = [run.steps[at] if at < len(run.steps) else None for run in story.runs]
+    steps = [run.steps[at] if at < len(run.steps) else None for run in story.result.runs]
     return {
         "op": next(step.op for step in steps if step is not None),
         "line": story.lines[at] if at < len(story.lines) else None,
         "results": [step.result if step is not None else None for step in steps],
         "log": [list(step.log) if step is not None else [] for step in steps],
         "differs": _differing(story, at),
-        "broken": [_broken(broken) for broken in story.verdict.violations if broken.step == at],
+        "broken": [_broken(broken) for broken in story.result.violations if broken.step == at],
     }
 
 
@@ -216,13 +216,13 @@ def _broken(broken: Violation) -> dict[str, str]:
         "property": broken.name,
         "asks": verdict_words(broken.name, broken.says, violated=True),
         "says": broken.says,
-        "known": broken.known,
+        "known": broken.known or "",
     }
 
 
 def kept_run(kept: KeptRun) -> Run:
     """Return the run that was printed; raise ValueError if it is not output from ``pfnlab run --json``."""
-    (run,) = msgspec.json.decode(kept.output, type=PrintedRun).runs
+    (run,) = msgspec.json.decode(kept.output, type=RunResult).runs
     return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)
 
 

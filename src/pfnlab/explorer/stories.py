@@ -34,7 +34,7 @@ from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import HEADERS
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.compare import Verdict
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.golden import Golden, golden_path, golden_run, read_golden
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -147,21 +147,19 @@ class Story(msgspec.Struct, frozen=True, dict=True):
     :param files: the state of the files that its machines were made from
     """
 
-    program: Program
+    result: RunResult
     lines: tuple[int, ...]
-    runs: tuple[Run, ...]
-    verdict: Verdict
     files: str = ""
 
     @cached_property
     def scenes(self) -> Scenes:
         """The parts that the pictures of all steps share."""
-        return Scenes(self.program, self.runs)
+        return Scenes(self.result.program, self.result.runs)
 
     @property
     def steps(self) -> int:
         """The number of steps that at least one machine reached; the last is ``end``."""
-        return max((len(run.steps) for run in self.runs), default=0)
+        return max((len(run.steps) for run in self.result.runs), default=0)
 
 
 def _golden_of(program: Program) -> Golden | None:
@@ -205,8 +203,8 @@ class Storyteller:
         names = [machine_name(name, self._given) for name in machines]
         look = next((look for name in names if (look := self._look(program, name))), LookLevel.MEMORY)
         runs = [self._run(program, name, look) for name in names]
-        verdict = judged(program, runs, {run.machine: None for run in runs})
-        return Story(program, op_lines_of(text), tuple(runs), verdict, files)
+        result = judged(program, runs, {run.machine: None for run in runs})
+        return Story(result, op_lines_of(text), files)
 
     def keep(self, program: Program, machine: str, run: Run) -> None:
         """Keep a run on a real kernel."""

@@ -126,9 +126,7 @@ def _documents(result: Any) -> Iterator[msgspec.Raw]:
             yield msgspec.Raw(result.text.encode())
         return
     if hasattr(result, "of_programs"):
-        from pfnlab.present.report.run_json import PrintedRun
-
-        yield from (msgspec.Raw(PrintedRun.of(one).as_json().encode()) for one in result.of_programs)
+        yield from (msgspec.Raw(one.as_json().encode()) for one in result.of_programs)
     else:
         yield msgspec.Raw(result.as_json().encode())
 

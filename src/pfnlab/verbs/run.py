@@ -126,7 +126,7 @@ def programs_run(
     :raises Misuse: if an option of *request* is wrong
     """
     from pfnlab.checker.judging.judge import judged_runs
-    from pfnlab.present.report.run_result import RunResult, RunResults
+    from pfnlab.present.report.run_result import RunResults
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
 
@@ -134,13 +134,8 @@ def programs_run(
     machines = _named(request) if machines is None else machines
     look = None if request.look is None else look_named(request.look)
     accel = accel_named(request.accel)
-    found = judged_runs(machines, list(programs.values()), looks or look, accel, fields)
-    return RunResults(
-        tuple(
-            RunResult(name, program, runs, verdict)
-            for (name, program), (runs, verdict) in zip(programs.items(), found, strict=True)
-        )
-    )
+    found = judged_runs(machines, programs, looks or look, accel, fields)
+    return RunResults(tuple(found))
 
 
 def _fields(request: RunRequest) -> tuple[str, ...]:

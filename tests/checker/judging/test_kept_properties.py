@@ -24,10 +24,10 @@ def test_a_property_is_kept_or_violated() -> None:
     """By the machines that the line is about, whatever stays reserved."""
     program = load_text(TEXT.format(name="freed_once"))
 
-    ((_, verdict),) = judged_runs(name_machines(("model:5.15", "model:6.12", "model:7.3")), [program])
+    (result,) = judged_runs(name_machines(("model:5.15", "model:6.12", "model:7.3")), {"": program})
 
     assert [("model:6.12", False), ("model:7.3", True)] == [
-        (one.machine, one.holds) for one in verdict.expectations
+        (one.machine, one.holds) for one in result.expectations
     ]
 
 
@@ -35,8 +35,8 @@ def test_a_run_without_an_end_leaves_it_open() -> None:
     """Unless it has violated the property before."""
     program = load_text(TEXT.format(name="freed_once"))
     machines = name_machines(("model:6.12", "model:7.3"))
-    ((runs, _),) = judged_runs(machines, [program])
-    cut = [msgspec.structs.replace(run, steps=run.steps[:-1], lost="gone") for run in runs]
+    (result,) = judged_runs(machines, {"": program})
+    cut = [msgspec.structs.replace(run, steps=run.steps[:-1], lost="gone") for run in result.runs]
 
     verdict = judged(program, cut, {"model:6.12": "6.12", "model:7.3": "7.3"})
 
@@ -48,4 +48,4 @@ def test_a_property_that_no_run_is_judged_by_is_refused() -> None:
     with pytest.raises(
         Misuse, match="freed_onc`: this property is not checked on runs: did you mean `freed_once`"
     ):
-        judged_runs(name_machines(("model:7.3",)), [load_text(TEXT.format(name="freed_onc"))])
+        judged_runs(name_machines(("model:7.3",)), {"": load_text(TEXT.format(name="freed_onc"))})

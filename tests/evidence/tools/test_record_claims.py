@@ -18,7 +18,7 @@ from pfnlab.discussions.step_parts import flushes
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.observation import Reason, Run, Why
+from pfnlab.programs.runs.observation import Run, Why
 
 TOOL = tooling.record_claims()
 PATCH = read_patch(TOOL.FOLDER / "flush-end_vma.patch")
@@ -146,7 +146,7 @@ def test_a_kernel_that_is_not_its_model_is_kept_and_said(
 
 def test_a_run_without_an_end_is_not_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing is kept of the others either."""
-    lost = Kernel("7.2", undecided=Reason("no lens", Why.MISSING))
+    lost = Kernel("7.2", undecided="no lens", why=Why.MISSING)
     path = stands(monkeypatch, tmp_path, lost)
 
     with pytest.raises(Undecided, match="no lens"):

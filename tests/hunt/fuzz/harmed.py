@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pfnlab.base.errors import Why
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 
 class Harmed:
@@ -29,7 +28,5 @@ class Harmed:
 
     def harm(self, run: Run, at: int) -> Run:
         """*run* with the harm in step *at*: the kernel does not survive it."""
-        alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), run.steps[at].op, at)
-        return msgspec.structs.replace(
-            run, steps=run.steps[:at], lost=Reason("the guest was lost", Why.GUEST), alarm=alarm
-        )
+        alarm = Alarm("oops", "BUG: in zap", log=("Call Trace:",), op=run.steps[at].op, step=at)
+        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)

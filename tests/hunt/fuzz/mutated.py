@@ -15,9 +15,8 @@ import msgspec
 from mutant import Mutant
 
 import pfnlab
-from pfnlab.base.errors import Why
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 SOURCE = Path(pfnlab.__file__).parent
 
@@ -29,7 +28,7 @@ _SERVE = """
 import sys, msgspec
 from pfnlab.base.errors import Why
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.lang.ops import Program
 machine = ModelMachine(sys.argv[1])
 for line in sys.stdin.buffer:
@@ -37,8 +36,7 @@ for line in sys.stdin.buffer:
     try:
         run = machine.run([program])[0]
     except Exception as trouble:
-        lost = Reason(f"the broken rule stops it with {type(trouble).__name__}", Why.GUEST)
-        run = Run("", "", (), lost=lost)
+        run = Run("", "", lost=f"the broken rule stops it with {type(trouble).__name__}")
     sys.stdout.buffer.write(msgspec.json.encode(run) + b"\\n")
     sys.stdout.buffer.flush()
 """
@@ -73,7 +71,7 @@ class MutatedModel:
         process.stdin.flush()
         if not select.select([process.stdout], [], [], LIMIT)[0]:
             self._end()
-            return Run("", "", (), lost=Reason("the broken rule never comes to an end", Why.GUEST))
+            return Run("", "", steps=(), lost="the broken rule never comes to an end")
         return msgspec.json.decode(process.stdout.readline(), type=Run)
 
     def _start(self) -> subprocess.Popen[bytes]:

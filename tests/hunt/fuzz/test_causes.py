@@ -301,9 +301,9 @@ def test_it_tells_what_each_part_tells(specs: tuple[str, str]) -> None:
 def test_a_run_without_an_answer_tells_nothing() -> None:
     """Only why."""
     one, other = runs("7.2", "7.3")
-    unanswered = msgspec.structs.replace(other, undecided=Reason("no headers for 7.3", Why.MISSING), steps=())
+    unanswered = msgspec.structs.replace(other, undecided="no headers for 7.3", why=Why.MISSING, steps=())
 
-    assert (unanswered.undecided, (), {}) == (
+    assert (Reason("no headers for 7.3", Why.MISSING), (), {}) == (
         (told := weigh(PROGRAM, [one, unanswered])).reason,
         told.signatures,
         told.sightings,

@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from pfnlab.base.errors import Misuse, Why
+from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_words
 from pfnlab.hunt.fuzz.filing import FiledData, Folder, FoundDifference, read_data
 from pfnlab.hunt.fuzz.signature import Signature, signature_of, signatures_of
@@ -19,7 +19,7 @@ from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 FINDINGS = Path(__file__).parents[3] / "evidence" / "findings"
 
@@ -70,7 +70,7 @@ def test_a_title_says_whether_a_line_is_missing(tmp_path: Path, kind: str, shape
 def test_a_report_says_in_which_operation_a_machine_was_lost(tmp_path: Path) -> None:
     """The first that it did not answer."""
     (run,) = ModelMachine("7.2").run([PROGRAM])
-    lost = Run("qemu:7.2", "", run.steps[:1], lost=Reason("the guest was lost: it hung", Why.GUEST))
+    lost = Run("qemu:7.2", "", steps=run.steps[:1], lost="the guest was lost: it hung")
     signature = signature_of(PROGRAM, [run, lost])
     assert signature is not None
     name = Folder(tmp_path).file(msgspec.structs.replace(found(), signature=signature, runs=(run, lost)))
@@ -96,12 +96,14 @@ def test_a_vma_is_filed_in_one_line(tmp_path: Path) -> None:
 def test_an_alarm_is_filed_with_its_log(tmp_path: Path) -> None:
     """The report says what happened, where, and shows the call trace."""
     (run,) = ModelMachine("7.2").run([PROGRAM])
-    alarm = Alarm("oops", "BUG: in zap", ("BUG: at 0", "Call Trace:", " zap+0x1/0x2"), "munmap a[0]", 1)
+    alarm = Alarm(
+        "oops", "BUG: in zap", log=("BUG: at 0", "Call Trace:", " zap+0x1/0x2"), op="munmap a[0]", step=1
+    )
     kernel = msgspec.structs.replace(
         run,
         machine="qemu:7.2",
         steps=run.steps[:1],
-        lost=Reason("the guest was lost: BUG: in zap", Why.GUEST),
+        lost="the guest was lost: BUG: in zap",
         alarm=alarm,
     )
     signature = signature_of(PROGRAM, [run, kernel])
@@ -244,7 +246,7 @@ def test_a_report_is_markdown_whatever_machines_say(tmp_path: Path) -> None:
     """Names, logs and alarms are text; a fence in a log ends no block; the command has each as a word."""
     said = "x`` <b>y</b> [a](b)\n# z"
     finding = found()
-    alarm = Alarm("warning", said, ("```", "<script>", said))
+    alarm = Alarm("warning", said, log=("```", "<script>", said))
     runs = tuple(
         msgspec.structs.replace(run, machine=f"{run.machine} {said}", kernel=said, alarm=alarm)
         for run in finding.runs

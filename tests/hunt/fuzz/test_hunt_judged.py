@@ -19,7 +19,7 @@ from pfnlab.present.document.part import terminal
 from pfnlab.programs.lang.ops import Munmap, Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 MODEL, KERNEL, OTHER = "model:7.2", "qemu:7.2", "qemu:7.3"
 
@@ -37,9 +37,8 @@ class WithoutRule:
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """The model's runs, and no answer to some."""
-        reason = Reason("nobody knows", self._kind)
         return [
-            msgspec.structs.replace(run, undecided=reason) if unmaps(program) else run
+            msgspec.structs.replace(run, undecided="nobody knows", why=self._kind) if unmaps(program) else run
             for program, run in zip(programs, self._model.run(programs), strict=True)
         ]
 

@@ -26,7 +26,7 @@ MIDDLE = program("a = mmap bar[0:8] wc shared rw", "munmap a[2:4]", "munmap a")
 
 
 def violation(step: int, known: str = "A06: pieces") -> Violation:
-    return Violation("qemu:6.1", "freed_once", step, "munmap", "seen", known)
+    return Violation("freed_once", step, "munmap", "seen", known, machine="qemu:6.1")
 
 
 def test_a_program_counts_once_a_row() -> None:

@@ -147,24 +147,22 @@ def test_a_lost_machine_is_a_finding_but_a_missing_tool_is_not() -> None:
     lost = Run(
         "qemu:7.2",
         "",
-        run.steps[:1],
-        lost=Reason("the guest was lost: it did not answer within 30 s", Why.GUEST),
+        steps=run.steps[:1],
+        lost="the guest was lost: it did not answer within 30 s",
     )
-    lacking = Run("qemu:7.2", "", (), undecided=Reason("no headers for 7.2", Why.MISSING))
+    lacking = Run("qemu:7.2", "", steps=(), undecided="no headers for 7.2", why=Why.MISSING)
     found = signature_of(program(MIDDLE), [run, lost])
 
     assert found is not None and ("lost", "munmap") == (found.kind, found.op)
     assert signature_of(program(MIDDLE), [run, lacking]) is None
-    assert undecided([run, lacking]) == lacking.undecided
+    assert undecided([run, lacking]) == Reason("no headers for 7.2", Why.MISSING)
     assert undecided([run, lost]) is None
 
 
 def lost_signature(reason: str, steps: int) -> Signature:
     """The signature of a kernel that is lost after so many steps, where the model is not."""
     (run,) = runs(program(MIDDLE), "7.2")
-    found = signature_of(
-        program(MIDDLE), [run, Run("qemu:7.2", "", run.steps[:steps], lost=Reason(reason, Why.GUEST))]
-    )
+    found = signature_of(program(MIDDLE), [run, Run("qemu:7.2", "", steps=run.steps[:steps], lost=reason)])
     assert found is not None
     return found
 
@@ -183,10 +181,8 @@ def test_another_crash_is_another_finding() -> None:
 
 def crashed(run: Run, machine: str, at: int | None, title: str = "BUG: here") -> Run:
     """*run* on a machine whose kernel ended of an oops."""
-    alarm = Alarm("oops", title, ("Call Trace:",), "munmap a", at)
-    return msgspec.structs.replace(
-        run, machine=machine, steps=run.steps[:1], lost=Reason("lost", Why.GUEST), alarm=alarm
-    )
+    alarm = Alarm("oops", title, log=("Call Trace:",), op="munmap a", step=at)
+    return msgspec.structs.replace(run, machine=machine, steps=run.steps[:1], lost="lost", alarm=alarm)
 
 
 def test_an_alarm_is_its_kind_title_and_operation() -> None:

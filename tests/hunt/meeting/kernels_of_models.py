@@ -11,7 +11,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 
@@ -60,7 +60,7 @@ class Headless(Kernel):
         run = super().one(program)
         if program.needs.vfio:
             return msgspec.structs.replace(
-                run, steps=(), undecided=Reason("no vfio-pci for 6.12.90", Why.MISSING)
+                run, steps=(), undecided="no vfio-pci for 6.12.90", why=Why.MISSING
             )
         return run
 
@@ -74,9 +74,7 @@ class Crashing(Kernel):
         at = next((at for at, step in enumerate(run.steps) if step.op.startswith("mremap")), None)
         if at is None:
             return run
-        return msgspec.structs.replace(
-            run, steps=run.steps[:at], lost=Reason("the guest panicked", Why.GUEST)
-        )
+        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest panicked")
 
 
 class Alarmed(Kernel):
@@ -90,10 +88,8 @@ class Alarmed(Kernel):
         at = next((at for at, step in enumerate(run.steps) if step.op.startswith("mremap")), None)
         if at is None or not (self.always or self.asked.count(program) == 1):
             return run
-        alarm = Alarm("oops", "BUG: in move_page_tables", ("Call Trace:",), run.steps[at].op, at)
-        return msgspec.structs.replace(
-            run, steps=run.steps[:at], lost=Reason("the guest was lost", Why.GUEST), alarm=alarm
-        )
+        alarm = Alarm("oops", "BUG: in move_page_tables", log=("Call Trace:",), op=run.steps[at].op, step=at)
+        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)
 
 
 class Booting(Kernel):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import msgspec
 from for_each import for_each
 
-from pfnlab.base.errors import Why
 from pfnlab.hunt.meeting.explain import explanations, explanations_between
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 
@@ -95,7 +94,7 @@ def test_a_lost_run_is_not_explained() -> None:
     what = program(MIDDLE)
     run = seen("7.2.13", what)
 
-    lost = msgspec.structs.replace(run, steps=run.steps[:1], lost=Reason("the guest panicked", Why.GUEST))
+    lost = msgspec.structs.replace(run, steps=run.steps[:1], lost="the guest panicked")
 
     assert [] == explanations("7.2.13", what, lost)
 

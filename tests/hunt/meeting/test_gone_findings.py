@@ -16,7 +16,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.golden import golden_path, promoted, write_golden
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 #: Up to 6.15 it leaks, and frees what is not booked.
 LEAKS = HEAD + "a = mmap bar[0:16] wc shared rw\nmunmap a[4:8]\nmunmap a\n"
@@ -47,9 +47,7 @@ class Unable(Kernel):
 
     def one(self, program: Program) -> Run:
         """Nothing was seen."""
-        return msgspec.structs.replace(
-            super().one(program), steps=(), undecided=Reason("no driver", Why.MISSING)
-        )
+        return msgspec.structs.replace(super().one(program), steps=(), undecided="no driver", why=Why.MISSING)
 
 
 class Alarming(Kernel):
@@ -57,7 +55,7 @@ class Alarming(Kernel):
 
     def one(self, program: Program) -> Run:
         """With an alarm."""
-        return msgspec.structs.replace(super().one(program), alarm=Alarm("oops", "BUG: something", ()))
+        return msgspec.structs.replace(super().one(program), alarm=Alarm("oops", "BUG: something", log=()))
 
 
 @pytest.mark.parametrize(

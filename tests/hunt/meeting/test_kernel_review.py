@@ -8,7 +8,6 @@ from itertools import islice
 import msgspec
 import pytest
 
-from pfnlab.base.errors import Why
 from pfnlab.base.result import Outcome
 from pfnlab.checker.judging.judge import violations
 from pfnlab.checker.review.kernel_questions import KernelQuestion, kernel_questions
@@ -18,7 +17,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 STALE = KernelQuestion(
     1,
@@ -134,14 +133,13 @@ class Lost(Kernel):
 
     def changed(self, run: Run, before: int) -> Run:
         """Nothing after the first step."""
-        reason = Reason("the guest is gone", Why.GUEST)
-        return msgspec.structs.replace(run, steps=run.steps[:1], lost=reason, alarm=self.alarm)
+        return msgspec.structs.replace(run, steps=run.steps[:1], lost="the guest is gone", alarm=self.alarm)
 
 
 class Oops(Lost):
     """Its guest prints an alarm first."""
 
-    alarm = Alarm("BUG", "BUG: unable to handle page fault", ())
+    alarm = Alarm("BUG", "BUG: unable to handle page fault", log=())
 
 
 def test_a_guest_lost_without_a_word_is_left_out() -> None:

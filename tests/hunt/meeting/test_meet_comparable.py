@@ -10,7 +10,7 @@ from pfnlab.base.errors import Why
 from pfnlab.hunt.meeting.meet import Comparable
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 #: The model of the kernel.
 NOW = "6.12.117"
@@ -33,7 +33,7 @@ class Refusing(Kernel):
         run = super().one(program)
         if program is LITMUS["middle"]:
             return msgspec.structs.replace(
-                run, steps=(), undecided=Reason("the kernel stops with BUG: here", Why.NO_END)
+                run, steps=(), undecided="the kernel stops with BUG: here", why=Why.NO_END
             )
         return run
 
@@ -45,7 +45,7 @@ def test_what_no_kernel_survives_is_not_asked() -> None:
 
     runs = machine.run(list(LITMUS.values()))
 
-    assert [None, None, Why.NO_END] == [run.undecided and run.undecided.kind for run in runs]
+    assert [None, None, Why.NO_END] == [run.undecided and run.why for run in runs]
     assert [LITMUS["locked"], LITMUS["locked-again"]] == kernel.asked
 
 
@@ -64,13 +64,13 @@ class Worded(Kernel):
 
     def __init__(self, words: str, kind: Why) -> None:
         super().__init__(NOW)
-        self._reason = Reason(words, kind)
+        self._words, self._kind = words, kind
 
     def one(self, program: Program) -> Run:
         """It refuses the one in the middle."""
         run = super().one(program)
         if program is LITMUS["middle"]:
-            return msgspec.structs.replace(run, steps=(), undecided=self._reason)
+            return msgspec.structs.replace(run, steps=(), undecided=self._words, why=self._kind)
         return run
 
 

@@ -13,7 +13,7 @@ from pfnlab.hunt.meeting.sign import END, answer_in, ended_at, sign_of, sign_wor
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 PROGRAM = "vfio-regions"
 ENDS, GOES_ON = "6.1,without=909290786ea3", "6.1"
@@ -27,7 +27,7 @@ def run_on(machine: str, program: str = PROGRAM) -> Run:
 
 def lost(run: Run, alarm: Alarm | None) -> Run:
     """The same as a guest that was lost."""
-    return msgspec.structs.replace(run, undecided=None, lost=Reason("it was lost", Why.GUEST), alarm=alarm)
+    return msgspec.structs.replace(run, undecided=None, lost="it was lost", alarm=alarm)
 
 
 def test_the_end_of_a_kernel_is_a_sign() -> None:
@@ -90,7 +90,7 @@ def test_a_search_can_be_for_the_end_of_a_kernel() -> None:
     """A model that has no rule is still no end of a search."""
     program = load_program(program_file(PROGRAM))
     target = SignTarget(PROGRAM, program, run_on(GOES_ON), run_on(ENDS))
-    unknown = msgspec.structs.replace(run_on(ENDS), undecided=Reason("no rule", Why.NO_RULE))
+    unknown = msgspec.structs.replace(run_on(ENDS), undecided="no rule", why=Why.NO_RULE)
 
     assert ("bad", "good") == (target.word(run_on(ENDS)), target.word(run_on("7.3")))
     with pytest.raises(Misuse, match="does not run to its end"):

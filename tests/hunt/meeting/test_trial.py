@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from pfnlab.base.errors import LostGuest, Misuse, Why
+from pfnlab.base.errors import LostGuest, Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.checker.review.grounds import KINDS
 from pfnlab.checker.review.review import ReviewPiece, review
@@ -28,7 +28,7 @@ from pfnlab.present.document.read import result_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 LITMUS = {
     "middle": load_text(
@@ -60,7 +60,7 @@ class Dead(Kernel):
 
     def answer(self, run: Run) -> Run:
         """No step."""
-        return msgspec.structs.replace(run, steps=(), lost=Reason("no hello within 60 s", Why.GUEST))
+        return msgspec.structs.replace(run, steps=(), lost="no hello within 60 s")
 
 
 class Moody(Kernel):

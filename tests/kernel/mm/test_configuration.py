@@ -177,6 +177,6 @@ def test_pages_are_moved_where_there_are_nodes_and_migration(configured: Configu
     run = configured("7.2", ("MIGRATION", "NUMA_MIGRATION"), MAPPED, "move_pages a")
 
     assert run.undecided is not None
-    assert run.undecided.says.startswith(
+    assert run.undecided.startswith(
         "this kernel has no move_pages: CONFIG_NUMA_MIGRATION or CONFIG_NUMA and "
     )

@@ -16,7 +16,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import Alarm
 
-OOPS = Alarm("oops", "BUG: kernel NULL pointer dereference in zap_pte_range", ("Call Trace:",))
+OOPS = Alarm("oops", "BUG: kernel NULL pointer dereference in zap_pte_range", log=("Call Trace:",))
 STALL = Alarm("RCU stall", "INFO: rcu_sched self-detected stall")
 
 BAD = "k BUG: Bad page map in process main  pte:80000000f800002f pmd:055a5067\n"
@@ -56,7 +56,7 @@ def test_a_crash_names_its_operation(begun: int, step: int | None, op: str) -> N
     """The one that was begun last, also where the whole program is one request."""
     run = Dying(OOPS, begun).run(STORE)[0]
 
-    assert run.alarm == Alarm(OOPS.kind, OOPS.title, OOPS.log, op, step)
+    assert run.alarm == Alarm(OOPS.kind, OOPS.title, log=OOPS.log, op=op, step=step)
 
 
 def test_a_crash_is_a_lost_run_too() -> None:

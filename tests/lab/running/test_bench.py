@@ -45,8 +45,8 @@ def test_a_lost_run_says_why_and_where_the_console_is() -> None:
     run = Lab(losing(0)).run(PROGRAM)[0]
 
     assert run.lost is not None
-    assert "30 s" in run.lost.says
-    assert "/lost/console" in run.lost.says
+    assert "30 s" in run.lost
+    assert "/lost/console" in run.lost
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_nobody_is_held_while_vfio_is_closed() -> None:
         (run,) = machine.run([held])
 
     assert run.undecided is not None
-    assert "no task can be held" in run.undecided.says
+    assert "no task can be held" in run.undecided
 
 
 def test_no_device_of_vfio_goes() -> None:
@@ -368,7 +368,7 @@ def test_no_device_of_vfio_goes() -> None:
 
     (run,) = lab.run(load_text(SLOT_AND_VFIO))
 
-    assert run.undecided is not None and "vfio-pci" in run.undecided.says
+    assert run.undecided is not None and "vfio-pci" in run.undecided
     assert [] == lab.asked
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_guests import PROGRAM
 
-from pfnlab.base.errors import Defect, LostGuest, Why
+from pfnlab.base.errors import Defect, LostGuest
 from pfnlab.base.worker import End
 from pfnlab.lab.running import bench_process
 from pfnlab.lab.running import qemu_machine as of_machines
@@ -19,10 +19,10 @@ from pfnlab.lab.running.pending import ObservedProgram
 from pfnlab.lab.vm.boots import AbandonedBoot
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 OBSERVED = ObservedProgram(PROGRAM, LookLevel.PROC)
-RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GUEST))
+RUN = Run("qemu:6.1", "linux 6.1.1-1", steps=(), lost="nobody is there")
 
 
 class FakeMachine:

@@ -523,7 +523,7 @@ class TestKernels:
         lost, kept = machine.run([load_text(HEAD + "fail no_such_thing 1: munmap a\n"), load_text(HEAD)])
 
         assert lost.undecided is not None
-        assert "no_such_thing" in lost.undecided.says
+        assert "no_such_thing" in lost.undecided
         assert kept.unfinished is None
 
 

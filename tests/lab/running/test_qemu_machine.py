@@ -254,7 +254,7 @@ def test_a_program_no_guest_holds_is_undecided_among_others() -> None:
 
     assert held.undecided is None
     assert refused.undecided is not None
-    assert "the pci devices need a BAR" in refused.undecided.says
+    assert "the pci devices need a BAR" in refused.undecided
 
 
 def test_programs_that_hold_have_guests_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

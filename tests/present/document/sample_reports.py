@@ -14,18 +14,14 @@ import msgspec
 from hostile_results import HOSTILE, agreeing, differing, hostile, lost
 
 from pfnlab import __version__
-from pfnlab.base.errors import Why
 from pfnlab.present.document.blocks import Document
 from pfnlab.present.document.compose import document_of
 from pfnlab.present.document.html import html
 from pfnlab.present.document.mail import mail
 from pfnlab.present.document.part import Part, part_of
 from pfnlab.present.document.read import result_of
-from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import RunResult
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import MachineAlarm
-from pfnlab.programs.runs.observation import Reason
+from pfnlab.programs.runs.compared import RunResult
 
 FOLDER = Path(__file__).parent
 SAMPLES, GOLDEN = FOLDER / "samples", FOLDER / "golden"
@@ -44,7 +40,7 @@ FINDING = {
 
 def content_of(result: RunResult) -> dict[str, Any]:
     """What ``run --json`` prints of a result."""
-    content = json.loads(PrintedRun.of(result).as_json())
+    content = json.loads(result.as_json())
     content["made"] = {"pfnlab": VERSION, "command": "pfnlab run munmap-middle --on model:6.1 --json"}
     assert isinstance(content, dict)
     return content
@@ -53,12 +49,12 @@ def content_of(result: RunResult) -> dict[str, Any]:
 def alarmed() -> RunResult:
     """A kernel that ended with an oops."""
     result = lost("oops")
-    alarm = Alarm("oops", "BUG: unable to handle page fault in __free_pages", ("BUG: unable", " RIP: 0010"))
+    alarm = Alarm(
+        "oops", "BUG: unable to handle page fault in __free_pages", log=("BUG: unable", " RIP: 0010")
+    )
     (run,) = result.runs
-    (broken,) = (msgspec.structs.replace(run, alarm=alarm, lost=Reason("the guest ended", Why.GUEST)),)
-    alarms = (MachineAlarm(broken.machine, alarm),)
-    verdict = msgspec.structs.replace(result.verdict, lost=(broken.machine,), alarms=alarms)
-    return RunResult("oops", result.program, (broken,), verdict)
+    broken = msgspec.structs.replace(run, alarm=alarm, lost="the guest ended")
+    return msgspec.structs.replace(result, runs=(broken,))
 
 
 def sample_contents() -> dict[str, dict[str, Any]]:

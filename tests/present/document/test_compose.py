@@ -25,7 +25,7 @@ from pfnlab.present.document.blocks import (
 from pfnlab.present.document.compose import document_of
 from pfnlab.present.document.part import Part, part_of
 from pfnlab.present.document.read import result_of
-from pfnlab.present.report.run_result import RunResult
+from pfnlab.programs.runs.compared import RunResult
 
 
 def every_block(blocks: Iterable[Block]) -> Iterator[Block]:
@@ -129,11 +129,9 @@ def test_what_all_results_share_is_said_once() -> None:
 def inside() -> Part:
     """A run whose machines differ only in what a user cannot see."""
     result = differing()
-    (found, *_) = result.verdict.differences
-    verdict = msgspec.structs.replace(
-        result.verdict, differences=(msgspec.structs.replace(found, field="vmas"),)
-    )
-    return run_part(msgspec.structs.replace(result, verdict=verdict))
+    (found, *_) = result.differences
+    differences = (msgspec.structs.replace(found, field="vmas"),)
+    return run_part(msgspec.structs.replace(result, differences=differences))
 
 
 def test_of_very_many_results_those_that_agree_are_a_line_each() -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import msgspec
 from svg_reading import run_of
 
-from pfnlab.base.errors import Why
 from pfnlab.present.picture.scenes import TLBS, TRACKING, differing_words
-from pfnlab.programs.runs.observation import Reason
 
 
 def test_words_follow_the_comparison() -> None:
@@ -44,8 +42,6 @@ def test_what_processors_remember_differs() -> None:
 def test_a_step_that_was_not_reached_differs() -> None:
     """By its result."""
     _, run = run_of("munmap-middle", "7.2")
-    lost = msgspec.structs.replace(
-        run, steps=run.steps[:2], tlbs=run.tlbs[:2], lost=Reason("gone", Why.GUEST)
-    )
+    lost = msgspec.structs.replace(run, steps=run.steps[:2], tlbs=run.tlbs[:2], lost="gone")
 
     assert [(), (), ("result",), ("result",)] == differing_words([run, lost])

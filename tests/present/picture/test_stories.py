@@ -30,7 +30,7 @@ from pfnlab.present.document.drawings import checked
 from pfnlab.present.picture import draw_compare, draw_race, draw_state, draw_story
 from pfnlab.present.picture.palette import Theme
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 Draw = Callable[[Program, list[Run], float | None], str]
 
@@ -129,7 +129,7 @@ def test_hostile_words_are_inert(form: str, width: float | None) -> None:
         msgspec.structs.replace(
             run,
             machine=f"{HOSTILE}{number}",
-            lost=Reason(HOSTILE, Why.GUEST),
+            lost=HOSTILE,
             steps=tuple(
                 msgspec.structs.replace(step, op=HOSTILE, task=HOSTILE, value=HOSTILE, log=(HOSTILE,))
                 for step in run.steps
@@ -196,7 +196,7 @@ def test_a_machine_that_was_lost_says_so() -> None:
     """In the step that it did not reach, and without an error."""
     program, runs = two("munmap-middle")
     lost = msgspec.structs.replace(
-        runs[0], steps=runs[0].steps[:1], tlbs=runs[0].tlbs[:1], lost=Reason("the guest is gone", Why.GUEST)
+        runs[0], steps=runs[0].steps[:1], tlbs=runs[0].tlbs[:1], lost="the guest is gone"
     )
 
     assert "the guest is gone" in words_of(draw_story(program, [lost, runs[1]]))
@@ -207,7 +207,7 @@ def test_a_machine_without_an_answer_is_not_called_lost() -> None:
     """Its reason stands there, and that it is undecided."""
     program, runs = two("munmap-middle")
     unanswered = msgspec.structs.replace(
-        runs[0], steps=runs[0].steps[:1], undecided=Reason("no rule", Why.NO_RULE)
+        runs[0], steps=runs[0].steps[:1], undecided="no rule", why=Why.NO_RULE
     )
 
     assert "undecided: no rule" in words_of(draw_story(program, [unanswered]))

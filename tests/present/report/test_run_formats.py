@@ -11,8 +11,8 @@ from hostile_results import HOSTILE, agreeing, differing, hostile, lost, undecid
 
 from pfnlab.base.inert import one_line, visible
 from pfnlab.present.report.run_formats import junit, tap
-from pfnlab.present.report.run_result import RunResult
 from pfnlab.present.report.table import render
+from pfnlab.programs.runs.compared import RunResult
 
 #: What continuous integration reads: the attributes an element must have, and the elements it may hold.
 JUNIT = {
@@ -31,7 +31,7 @@ ALL = (agreeing, differing, lost, undecided, hostile)
 
 def table(result: RunResult) -> str:
     """The report on one program."""
-    return render(result.program, result.runs, result.verdict).plain
+    return render(result).plain
 
 
 def junit_faults(text: str) -> list[str]:

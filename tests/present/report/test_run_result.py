@@ -11,42 +11,44 @@ from pfnlab.base.result import Outcome
 from pfnlab.present.report.run_formats import summary_text
 from pfnlab.present.report.run_result import (
     About,
-    RunResult,
     RunResults,
     RunStatus,
     by_weight,
     counts,
     statements,
+    status_of,
     verdict_lines,
+    why_of,
 )
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import MachineAlarm, judge
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.violation import Violation
 
 
 def unexpected() -> RunResult:
     """One machine that leaves what it should not."""
-    return RunResult("left", PROGRAM, (forgetful(),), judge(PROGRAM, [forgetful()], {"model:6.1": "6.16"}))
+    return RunResult.of(PROGRAM, [forgetful()], {"model:6.1": "6.16"}, name="left")
 
 
 def violating() -> RunResult:
     """A kernel that breaks a property for no known reason."""
-    broken = Violation("qemu:7.2", "nothing_leaked", 1, "munmap a[4:8]", "two pages are left", "")
-    one = result("broken", careful("qemu:7.2"))
-    return msgspec.structs.replace(one, verdict=msgspec.structs.replace(one.verdict, violations=(broken,)))
+    broken = Violation("nothing_leaked", 1, "munmap a[4:8]", "two pages are left", machine="qemu:7.2")
+    return result("broken", msgspec.structs.replace(careful("qemu:7.2"), violations=(broken,)))
 
 
 def alarming() -> RunResult:
     """Two machines that differ in a step before a kernel of them raises an alarm."""
     one = differing()
-    alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), "munmap a[4:8]", 1)
-    verdict = msgspec.structs.replace(one.verdict, alarms=(MachineAlarm("qemu:7.2", alarm),))
-    return msgspec.structs.replace(one, verdict=verdict)
+    alarm = Alarm("oops", "BUG: in zap", log=("Call Trace:",), op="munmap a[4:8]", step=1)
+    runs = (one.runs[0], msgspec.structs.replace(one.runs[1], machine="qemu:7.2", alarm=alarm))
+    return msgspec.structs.replace(one, runs=runs)
 
 
 def test_each_outcome_is_a_word() -> None:
     """The heaviest that is true."""
-    found = [one().status for one in (alarming, differing, unexpected, violating, lost, undecided, agreeing)]
+    found = [
+        status_of(one()) for one in (alarming, differing, unexpected, violating, lost, undecided, agreeing)
+    ]
 
     assert [
         RunStatus.ALARM,
@@ -61,42 +63,42 @@ def test_each_outcome_is_a_word() -> None:
 
 def test_one_machine_agrees_with_nobody() -> None:
     """It ran, or did what was expected."""
-    expected = RunResult("x", PROGRAM, (careful(),), judge(PROGRAM, [careful()], {"model:7.2": "7.2"}))
+    expected = RunResult.of(PROGRAM, [careful()], {"model:7.2": "7.2"}, name="x")
 
-    assert (RunStatus.RAN, RunStatus.EXPECTED) == (result("x", careful()).status, expected.status)
+    assert (RunStatus.RAN, RunStatus.EXPECTED) == (status_of(result("x", careful())), status_of(expected))
 
 
 def test_only_what_is_good_exits_with_0() -> None:
     """Words and exit codes say the same."""
     for one in (alarming(), differing(), unexpected(), violating(), lost(), undecided(), agreeing()):
-        assert one.status.is_good is (one.verdict.outcome is Outcome.AS_EXPECTED)
+        assert status_of(one).is_good is (one.outcome is Outcome.AS_EXPECTED)
 
 
 def test_the_reason_is_one_line() -> None:
     """Where it differs, what is left, what is broken, how far it came."""
-    assert differing().why.startswith("model:6.1 | model:7.2; step 2 munmap a[4:8]: ")
-    assert "model:6.1 leaves bar[0:8] wc" in unexpected().why
-    assert "two pages are left" in violating().why
-    assert "model:7.2 after step 2: the guest panicked" == lost().why
-    assert "model:7.2 before the first step: the model has no rule" == undecided().why
-    assert "" == agreeing().why
+    assert why_of(differing()).startswith("model:6.1 | model:7.2; step 2 munmap a[4:8]: ")
+    assert "model:6.1 leaves bar[0:8] wc" in why_of(unexpected())
+    assert "two pages are left" in why_of(violating())
+    assert "model:7.2 after step 2: the guest panicked" == why_of(lost())
+    assert "model:7.2 before the first step: the model has no rule" == why_of(undecided())
+    assert "" == why_of(agreeing())
 
 
 def test_what_differs_inside_alone_is_another_word() -> None:
     """A user of the kernel sees no difference; the exit code counts it."""
     one = differing()
-    inside = tuple(msgspec.structs.replace(each, field="flushes") for each in one.verdict.differences)
-    shown = msgspec.structs.replace(one, verdict=msgspec.structs.replace(one.verdict, differences=inside))
+    inside = tuple(msgspec.structs.replace(each, field="flushes") for each in one.differences)
+    shown = msgspec.structs.replace(one, differences=inside)
 
-    assert (RunStatus.INSIDE, Outcome.DISCOVERY) == (shown.status, shown.verdict.outcome)
-    assert shown.why.startswith("model:6.1 | model:7.2: ")
+    assert (RunStatus.INSIDE, Outcome.DISCOVERY) == (status_of(shown), shown.outcome)
+    assert why_of(shown).startswith("model:6.1 | model:7.2: ")
     assert "2 programs: 1 differs, 1 differs inside" == counts([shown, one])
 
 
 def test_an_alarm_comes_before_what_differs() -> None:
     """In the list and in the reason."""
-    assert ["alarm", "differs"] == [one.status.value for one in by_weight([differing(), alarming()])]
-    assert "BUG: in zap" in alarming().why
+    assert ["alarm", "differs"] == [status_of(one).value for one in by_weight([differing(), alarming()])]
+    assert "BUG: in zap" in why_of(alarming())
 
 
 def test_what_differs_comes_first() -> None:
@@ -133,7 +135,7 @@ def test_a_summary_is_a_line_a_program_and_the_counts() -> None:
 def test_a_summary_says_what_was_compared() -> None:
     """Where it is not everything."""
     runs = (forgetful(), careful())
-    one = RunResult("x", PROGRAM, runs, judge(PROGRAM, runs, {}, ("result", "vmas")))
+    one = RunResult.of(PROGRAM, runs, {}, ("result", "vmas"), name="x")
 
     last = summary_text([one]).plain.splitlines()[-1]
 
@@ -165,12 +167,10 @@ def test_a_summary_writes_control_characters_out() -> None:
 )
 def test_each_statement_has_a_subject(result: RunResult, about: list[About]) -> None:
     """In the order of the lines."""
-    said = list(statements(result.runs, result.verdict))
+    said = list(statements(result))
 
     assert about == [statement.about for statement in said]
-    assert [line.text for line in verdict_lines(result.runs, result.verdict, 1000)] == [
-        statement.line for statement in said
-    ]
+    assert [line.text for line in verdict_lines(result, 1000)] == [statement.line for statement in said]
 
 
 def test_a_run_without_violations_names_the_steps_not_judged() -> None:
@@ -178,7 +178,7 @@ def test_a_run_without_violations_names_the_steps_not_judged() -> None:
     blind = tuple(msgspec.structs.replace(step, ptes=None) for step in careful().steps)
     run = msgspec.structs.replace(careful(), steps=blind)
 
-    said = [one.line for one in statements([run], judge(PROGRAM, [run], {}))]
+    said = [one.line for one in statements(RunResult.of(PROGRAM, [run], {}))]
 
     assert said[0].startswith("no leak, no violation: ")
     assert said[1].startswith("not judged in steps 1, 2, 3, 4: model:7.2; VMAs and entries are not observed")
@@ -188,16 +188,16 @@ def test_steps_follow_the_machines_that_differ() -> None:
     """One statement each."""
     result = differing()
 
-    said = [statement.about for statement in statements(result.runs, result.verdict)]
+    said = [statement.about for statement in statements(result)]
 
     assert [About.DIFFER, About.STEP] == said[:2]
 
 
 def test_a_line_that_begins_otherwise_has_the_same_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """What came of a program is read of no line."""
-    why = lost().why, undecided().why
+    why = why_of(lost()), why_of(undecided())
     for about in (About.LOST, About.UNDECIDED):
         monkeypatch.setattr(about, "_value_", "reworded ")
 
-    assert why == (lost().why, undecided().why)
-    assert verdict_lines(lost().runs, lost().verdict)[0].text.startswith("reworded model:7.2")
+    assert why == (why_of(lost()), why_of(undecided()))
+    assert verdict_lines(lost())[0].text.startswith("reworded model:7.2")

@@ -18,8 +18,8 @@ from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.cells import cell, is_leaked
-from pfnlab.programs.runs.compare import judge
-from pfnlab.programs.runs.observation import DeviceSpan, PteSeen, Reason, Run, Step, VmaSeen
+from pfnlab.programs.runs.compared import RunResult
+from pfnlab.programs.runs.observation import DeviceSpan, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.violation import Violation
 
 SERIES = {"model:6.1": "6.1", "qemu:6.1": "6.1", "model:7.2": "7.2", "qemu:7.2": "7.2"}
@@ -29,8 +29,13 @@ def table(
     runs: list[Run], program: Program = PROGRAM, violations: tuple[Violation, ...] = (), **options: Any
 ) -> str:
     """The plain text of the report."""
-    verdict = msgspec.structs.replace(judge(program, runs, SERIES), violations=violations)
-    return render(program, runs, verdict, **options).plain
+    broken = [
+        msgspec.structs.replace(
+            run, violations=tuple(one for one in violations if one.machine == run.machine)
+        )
+        for run in runs
+    ]
+    return render(RunResult.of(program, broken, SERIES), **options).plain
 
 
 def expected(name: str) -> str:
@@ -121,7 +126,7 @@ def test_machines_that_agree_end_in_agree() -> None:
 def test_a_machine_without_an_answer_is_not_called_lost() -> None:
     """It is undecided from the first step on, and the last lines say why."""
     text = table(
-        [forgetful(), Run("model:7.3", "profile 7.3", (), undecided=Reason("no rule", Why.NO_RULE))],
+        [forgetful(), Run("model:7.3", "profile 7.3", steps=(), undecided="no rule", why=Why.NO_RULE)],
         width=120,
     )
 
@@ -132,9 +137,9 @@ def test_a_machine_without_an_answer_is_not_called_lost() -> None:
 def test_a_table_says_which_fields_were_compared() -> None:
     """Only rows of these are marked."""
     runs = [forgetful(), careful()]
-    verdict = judge(PROGRAM, runs, {}, ("result", "book"))
+    result = RunResult.of(PROGRAM, runs, {}, ("result", "book"))
 
-    lines = render(PROGRAM, runs, verdict, width=120).plain.splitlines()
+    lines = render(result, width=120).plain.splitlines()
 
     assert "compared: result, book" in lines
     assert ["  book"] == [line[:6] for line in lines if line.endswith("<") and line.startswith("  ")][:1]
@@ -151,15 +156,15 @@ def test_a_lost_guest_is_named() -> None:
 def test_an_alarm_is_printed_with_its_log() -> None:
     """Kind, title and operation on one line, and below it what the kernel said, however wide that is."""
     log = ("BUG: kernel NULL pointer dereference, address: 0000000000000000", "Call Trace:", " <TASK>")
-    alarm = Alarm("oops", "BUG: kernel NULL pointer dereference in f", log, "munmap a[2:4]", 1)
+    alarm = Alarm("oops", "BUG: kernel NULL pointer dereference in f", log=log, op="munmap a[2:4]", step=1)
     text = table([msgspec.structs.replace(cut(forgetful(), 1), alarm=alarm)], width=60)
 
     assert "".join(f"    {line}\n" for line in log) in text
     assert "alarm: model:6.1 in step 2, munmap a[2:4]: oops, BUG:" in " ".join(text.split())
 
 
-def violation(machine: str, known: str) -> Violation:
-    return Violation(machine, "no_leak", 1, "munmap a[2:4]", "A reservation ends", known)
+def violation(machine: str, known: str | None) -> Violation:
+    return Violation("no_leak", 1, "munmap a[2:4]", "A reservation ends", known, machine=machine)
 
 
 def test_machines_that_break_a_property_alike_share_a_line() -> None:
@@ -167,7 +172,7 @@ def test_machines_that_break_a_property_alike_share_a_line() -> None:
     broken = tuple(violation(name, "A06: pieces") for name in ("m", "k"))
     later = tuple(msgspec.structs.replace(item, step=2) for item in broken)
 
-    text = table([careful()], violations=broken + later, width=200)
+    text = table([careful("m"), careful("k")], violations=broken + later, width=200)
 
     assert (
         "VIOLATION: a range is still reserved but no longer mapped (no_leak), in steps 2, 3: "
@@ -182,14 +187,14 @@ def test_a_reason_is_explained_once() -> None:
         msgspec.structs.replace(violation("m", "A06: pieces"), name="exact"),
     )
 
-    text = table([careful()], violations=broken, width=200)
+    text = table([careful("m")], violations=broken, width=200)
 
     assert (1, 2) == (text.count("fixed in 6.16: pieces\n"), text.count("; known bug A06"))
 
 
 def test_a_rule_is_not_called_a_bug() -> None:
     """What kernels do by design has a number of the rules."""
-    text = table([careful()], violations=(violation("m", "S8.2.6: freed before the flush"),), width=200)
+    text = table([careful("m")], violations=(violation("m", "S8.2.6: freed before the flush"),), width=200)
 
     assert "in step 2: m; rule S8.2.6: freed before the flush\n" in text
 
@@ -197,14 +202,14 @@ def test_a_rule_is_not_called_a_bug() -> None:
 def test_a_reason_of_another_version_is_said_as_it_is() -> None:
     """A result may name a bug that this version does not know, or none at all."""
     for foreign in ("Z99: pieces", "of old", "S"):
-        text = table([careful()], violations=(violation("m", foreign),), width=200)
+        text = table([careful("m")], violations=(violation("m", foreign),), width=200)
 
         assert f"in step 2: m; known: {foreign}\n" in text
 
 
 def test_an_unknown_reason_is_said_in_full() -> None:
     """What happened, where, and what was seen."""
-    text = table([careful()], violations=(violation("k", ""),), width=200)
+    text = table([careful("k")], violations=(violation("k", None),), width=200)
 
     assert "(no_leak), in step 2, munmap a[2:4]: k: A reservation ends; reason unknown\n" in text
 
@@ -242,7 +247,7 @@ def test_a_schedule_says_who_waits_for_what() -> None:
         Step("release", "main", "ok", None, (), ()),
     )
     program = Program("One waits", "", (Device("bar", "pci", 2),), ())
-    runs = [Run("model:7.2", "profile 7.2", model), Run("qemu:7.2", "linux 7.2", kernel)]
+    runs = [Run("model:7.2", "profile 7.2", steps=model), Run("qemu:7.2", "linux 7.2", steps=kernel)]
 
     assert table(runs, program, width=120, steps=True) == expected("schedule")
 
@@ -266,7 +271,9 @@ def test_steps_show_vmas_and_entries() -> None:
     blind = msgspec.structs.replace(full, vmas=None, ptes=None)
     program = Program("One write", "", (Device("bar", "pci", 2),), ())
 
-    text = table([Run("a", "A", (full,)), Run("b", "B", (blind,))], program, width=120, trace=True)
+    text = table(
+        [Run("a", "A", steps=(full,)), Run("b", "B", steps=(blind,))], program, width=120, trace=True
+    )
 
     assert text == expected("steps")
 
@@ -276,7 +283,7 @@ def test_differences_that_are_not_shown_are_pointed_to() -> None:
     step = Step("look", "main", "ok", None, (), (), vmas((0, 1)), flushes=1)
     other = msgspec.structs.replace(step, vmas=(), flushes=2)
 
-    text = table([Run("a", "A", (step,)), Run("b", "B", (other,))])
+    text = table([Run("a", "A", steps=(step,)), Run("b", "B", steps=(other,))])
 
     assert "differ inside: a | b: 2 differences in 1 step (flushes, vmas)\n" in text
     assert text.endswith("--steps shows where they differ inside\n")
@@ -287,7 +294,7 @@ def test_what_happened_is_shown_with_steps() -> None:
     step = Step("look", "main", "ok", None, (), (), flushes=2, events=("zap_pte_range", "tlb_flush"))
     blind = msgspec.structs.replace(step, flushes=None, events=None)
 
-    text = table([Run("a", "A", (step,)), Run("b", "B", (blind,))], trace=True)
+    text = table([Run("a", "A", steps=(step,)), Run("b", "B", steps=(blind,))], trace=True)
 
     assert text.splitlines()[5:8] == [
         "  flushes   2               ?",
@@ -300,7 +307,7 @@ def test_colours_light_what_differs_and_what_leaks() -> None:
     """The marks are there all the same, also in a row whose differing cell is empty."""
     runs = [forgetful(), careful()]
 
-    text = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120)
+    text = render(RunResult.of(PROGRAM, runs, SERIES), width=120)
 
     styles = {piece.text: piece.style for piece in text.pieces}
     assert (LIT, FAILED) == (styles["-"], styles["bar[0:8] wc  LEAKED"])

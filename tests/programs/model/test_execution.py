@@ -226,10 +226,10 @@ def test_the_flushes_of_mlockall_are_unknown(line: str):
     end = "release\n" if "hold" in line else ""
     program = parse(f"{SETUP}{line}\n{end}".replace("s = thread", "c = fork").replace("s: ", "c: "))
 
-    reason = ModelMachine("7.2").run([program])[0].undecided
+    (run,) = ModelMachine("7.2").run([program])
 
-    assert reason is not None and "the program's own memory" in reason.says
-    assert Why.NO_RULE is reason.kind
+    assert run.undecided is not None and "the program's own memory" in run.undecided
+    assert Why.NO_RULE is run.why
 
 
 @every_series

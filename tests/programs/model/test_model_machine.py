@@ -550,4 +550,4 @@ def test_a_run_has_the_steps_before_the_end_of_its_kernel() -> None:
 
     assert ["ok", "EINVAL", "EINVAL"] == [step.result for step in run.steps]
     assert run.undecided is not None
-    assert Why.NO_END is run.undecided.kind
+    assert Why.NO_END is run.why

@@ -18,7 +18,6 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import (
     CHANNEL_FIELDS,
     FIELDS,
-    agreeing,
     alarms,
     covers,
     differences,
@@ -26,10 +25,10 @@ from pfnlab.programs.runs.compare import (
     expectations,
     fields_listed,
     fields_named,
-    judge,
     speaking_of,
 )
-from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step
+from pfnlab.programs.runs.compared import RunResult
+from pfnlab.programs.runs.observation import PteSeen, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
 CHANGED: dict[str, Any] = {
@@ -70,7 +69,7 @@ WARNING = "WARNING at kernel/fork.c"
 
 def one_step(machine: str, **fields: Any) -> Run:
     """A run of one step, ``FULL`` but for *fields*."""
-    return Run(machine, "", (msgspec.structs.replace(FULL, **fields),))
+    return Run(machine, "", steps=(msgspec.structs.replace(FULL, **fields),))
 
 
 def fields_of(runs: list[Run]) -> list[tuple[int, str]]:
@@ -108,7 +107,7 @@ def test_a_blind_machine_does_not_hide_others(field: str) -> None:
 def seeing(*events: str, unobserved: tuple[str, ...] = ()) -> Run:
     """A machine's run of one step with these events."""
     step = msgspec.structs.replace(FULL, events=events)
-    return Run(f"m{len(events)}", "k", (step,), unobserved=frozenset(unobserved))
+    return Run(f"m{len(events)}", "k", steps=(step,), unobserved=frozenset(unobserved))
 
 
 def test_an_event_that_one_machine_cannot_observe_is_not_compared() -> None:
@@ -185,7 +184,9 @@ def test_nothing_to_compare_is_no_difference() -> None:
 
 def test_machines_that_agree_form_groups() -> None:
     """Groups hold who saw the same, in the order given."""
-    assert agreeing([forgetful("a"), careful("b"), forgetful("c"), careful("d")]) == ((0, 2), (1, 3))
+    runs = [forgetful("a"), careful("b"), forgetful("c"), careful("d")]
+
+    assert (("a", "c"), ("b", "d")) == RunResult.of(PROGRAM, runs, {}).groups
 
 
 @for_each(
@@ -264,7 +265,9 @@ def test_a_lost_run_fails_no_expectation() -> None:
 
 def outcome(runs: list[Run], **series: str) -> Outcome:
     """The outcome of the verdict on *runs*; series by the machines' positions as ``m0``, ``m1``."""
-    return judge(PROGRAM, runs, {run.machine: series.get(f"m{at}") for at, run in enumerate(runs)}).outcome
+    return RunResult.of(
+        PROGRAM, runs, {run.machine: series.get(f"m{at}") for at, run in enumerate(runs)}
+    ).outcome
 
 
 def test_agreeing_machines_are_as_expected() -> None:
@@ -294,19 +297,19 @@ def test_a_difference_counts_more_than_a_lost_guest() -> None:
 
 def test_a_lost_guest_does_not_agree() -> None:
     """Machines agree only when all of them finished."""
-    verdict = judge(PROGRAM, [forgetful("a"), cut(forgetful("b"), 2)], {})
+    verdict = RunResult.of(PROGRAM, [forgetful("a"), cut(forgetful("b"), 2)], {})
 
     assert (verdict.agree, verdict.lost) == (False, ("b",))
 
 
 def unanswered(machine: str) -> Run:
     """A machine that has no rule for the program."""
-    return Run(machine, "profile", (), undecided=Reason("the model has no rule", Why.NO_RULE))
+    return Run(machine, "profile", steps=(), undecided="the model has no rule", why=Why.NO_RULE)
 
 
 def test_a_machine_without_an_answer_is_not_lost() -> None:
     """The verdict is undecided, does not agree, and says which of the two it is."""
-    verdict = judge(PROGRAM, [forgetful("a"), unanswered("b")], {})
+    verdict = RunResult.of(PROGRAM, [forgetful("a"), unanswered("b")], {})
 
     assert (Outcome.UNDECIDED, False) == (verdict.outcome, verdict.agree)
     assert ((), ("b",), ("b",)) == (verdict.lost, verdict.undecided, verdict.unfinished)
@@ -335,7 +338,9 @@ def test_machines_agree_in_the_fields_that_are_compared() -> None:
     """The groups, the verdict and the fields it says are of these alone."""
     runs = [one_step("one"), one_step("two", flushes=9)]
 
-    everything, narrowed = (judge(PROGRAM, runs, {}, fields) for fields in (FIELDS, ("result", "book")))
+    everything, narrowed = (
+        RunResult.of(PROGRAM, runs, {}, fields) for fields in (FIELDS, ("result", "book"))
+    )
 
     assert (False, True) == (everything.agree, narrowed.agree)
     assert (2, 1) == (len(everything.groups), len(narrowed.groups))
@@ -346,7 +351,7 @@ def test_what_is_not_compared_can_still_be_an_alarm() -> None:
     """A WARN that one kernel alone prints is a fact, whatever a user asked for."""
     runs = [warned(forgetful("a"), 1), forgetful("b")]
 
-    assert Outcome.DISCOVERY is judge(PROGRAM, runs, {}, ("result",)).outcome
+    assert Outcome.DISCOVERY is RunResult.of(PROGRAM, runs, {}, ("result",)).outcome
 
 
 @for_each(
@@ -368,7 +373,7 @@ def test_fields_are_said_in_one_order() -> None:
 
 def test_a_machine_may_be_named_twice() -> None:
     """Running on the same machine twice compares it with itself."""
-    assert judge(PROGRAM, [forgetful("qemu:6.1")] * 2, {}).groups == (("qemu:6.1", "qemu:6.1"),)
+    assert RunResult.of(PROGRAM, [forgetful("qemu:6.1")] * 2, {}).groups == (("qemu:6.1", "qemu:6.1"),)
 
 
 @given(st.lists(st.sampled_from(FIELDS), unique=True))
@@ -391,7 +396,9 @@ def test_the_level_of_a_spent_message_is_not_missed() -> None:
 def warned(run: Run, lines: int, spent: bool = False) -> Run:
     """*run* whose kernel printed a WARN so often in its second step, and knows the call trace of each."""
     step = msgspec.structs.replace(run.steps[1], log=(WARNING,) * lines)
-    alarm = Alarm("WARN", f"{WARNING} in dup_mmap", ("WARNING: kernel/fork.c:7 at dup_mmap+0x1/0x2",), step=1)
+    alarm = Alarm(
+        "WARN", f"{WARNING} in dup_mmap", log=("WARNING: kernel/fork.c:7 at dup_mmap+0x1/0x2",), step=1
+    )
     return msgspec.structs.replace(
         run,
         steps=(run.steps[0], step, *run.steps[2:]),
@@ -405,16 +412,14 @@ def test_an_alarm_is_a_discovery() -> None:
     crashed = msgspec.structs.replace(cut(forgetful("a"), 2), alarm=Alarm("oops", "BUG: at once", step=2))
 
     assert [Outcome.DISCOVERY] * 2 == [outcome([crashed]), outcome([crashed, forgetful("b")])]
-    assert [("a", crashed.alarm)] == [
-        (item.machine, item.alarm) for item in alarms([crashed, forgetful("b")])
-    ]
+    assert [("a", crashed.alarm)] == [one for one in alarms([crashed, forgetful("b")])]
 
 
 def test_a_machine_with_an_alarm_does_not_agree() -> None:
     """Also where all saw the same."""
     alarmed = msgspec.structs.replace(forgetful("a"), alarm=Alarm("lockdep", "WARNING: bad unlock balance"))
 
-    assert not judge(PROGRAM, [alarmed, forgetful("b")], {}).agree
+    assert not RunResult.of(PROGRAM, [alarmed, forgetful("b")], {}).agree
 
 
 def test_a_warning_all_machines_log_is_no_alarm() -> None:
@@ -429,9 +434,9 @@ def test_a_warning_the_others_do_not_log_is_an_alarm(predicted: int) -> None:
     """With its call trace; one that is logged more often likewise."""
     model = msgspec.structs.replace(warned(forgetful("model"), predicted), warnings=())
 
-    (found,) = alarms([model, warned(forgetful("kernel"), predicted + 1)])
+    ((machine, alarm),) = alarms([model, warned(forgetful("kernel"), predicted + 1)])
 
-    assert ("kernel", f"{WARNING} in dup_mmap") == (found.machine, found.alarm.title)
+    assert ("kernel", f"{WARNING} in dup_mmap") == (machine, alarm.title)
 
 
 def test_a_warning_of_a_machine_alone_is_no_alarm() -> None:
@@ -449,15 +454,16 @@ def test_a_warning_another_machine_has_spent_is_no_alarm() -> None:
 @for_each(
     ("machine", "known", "outcome"),
     [
-        ("qemu:7.2", "", Outcome.DISCOVERY),
+        ("qemu:7.2", None, Outcome.DISCOVERY),
         ("qemu:7.2", "A06: pieces", Outcome.AS_EXPECTED),
-        ("model:7.2", "", Outcome.AS_EXPECTED),
+        ("model:7.2", None, Outcome.AS_EXPECTED),
     ],
 )
 def test_what_a_kernel_breaks_for_no_known_reason_is_a_discovery(
-    machine: str, known: str, outcome: Outcome
+    machine: str, known: str | None, outcome: Outcome
 ) -> None:
     """A model may break what it likes."""
-    verdict = judge(PROGRAM, [one_step(machine)], {})
-    broken = Violation(machine, "no_leak", 0, "look", "A reservation ends", known)
-    assert msgspec.structs.replace(verdict, violations=(broken,)).outcome is outcome
+    broken = Violation("no_leak", 0, "look", "A reservation ends", known, machine=machine)
+    run = msgspec.structs.replace(one_step(machine), violations=(broken,))
+
+    assert outcome is RunResult.of(PROGRAM, [run], {}).outcome

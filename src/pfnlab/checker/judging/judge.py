@@ -30,13 +30,15 @@ from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.compare import FIELDS, Expectation, Verdict, judge
+from pfnlab.programs.runs.compare import FIELDS, Expectation
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.memory_faults import counts_left, looks_agree, tables_left
 from pfnlab.programs.runs.named_machines import NamedMachine, side_by_side
 from pfnlab.programs.runs.observation import MemoryObservation, Run, Step
-from pfnlab.programs.runs.violation import Unjudged, Violation, unjudged_steps
+from pfnlab.programs.runs.unjudged import Unjudged, unjudged_steps
+from pfnlab.programs.runs.violation import Violation
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
@@ -52,26 +54,35 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
     first = FirstSteps(program, run.steps)
     return [
         Violation(
-            *(run.machine, name, step, run.steps[step].op, says),
-            known(Causes(program, run.steps, step, profile, first), name),
+            *(name, step, run.steps[step].op, says),
+            known=known(Causes(program, run.steps, step, profile, first), name) or None,
+            machine=run.machine,
         )
         for name, step, says in broken
     ]
 
 
 def judged(
-    program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
-) -> Verdict:
-    """The verdict on one program's runs, including the properties that each run violates.
+    program: Program,
+    runs: Sequence[Run],
+    series: Mapping[str, str | None],
+    fields: tuple[str, ...] = FIELDS,
+    name: str | None = None,
+) -> RunResult:
+    """The result of one program's runs, including the properties that each run violates.
 
     :param series: the kernel series for each machine name; None if unknown
     :param fields: the fields of observations to compare
+    :param name: the program's name in the output; its title if None
     """
     refuse_unknown(program)
-    broken = tuple(violation for run in runs for violation in violations(program, run, series[run.machine]))
-    verdict = judge(program, runs, series, fields)
-    expectations = tuple(_decided(expectation, broken) for expectation in verdict.expectations)
-    return msgspec.structs.replace(verdict, expectations=expectations, violations=broken)
+    found = [
+        msgspec.structs.replace(run, violations=tuple(violations(program, run, series[run.machine])))
+        for run in runs
+    ]
+    result = RunResult.of(program, found, series, fields, name)
+    expectations = tuple(_decided(expectation, result.violations) for expectation in result.expectations)
+    return msgspec.structs.replace(result, expectations=expectations)
 
 
 def refuse_unknown(program: Program) -> None:
@@ -98,24 +109,25 @@ def _decided(expectation: Expectation, broken: Sequence[Violation]) -> Expectati
 
 def judged_runs(
     machines: Sequence[NamedMachine],
-    programs: Sequence[Program],
+    programs: Mapping[str, Program],
     looks: LookLevel | Sequence[LookLevel | None] | None = None,
     accel: Accel = Accel.TCG,
     fields: tuple[str, ...] = FIELDS,
-) -> list[tuple[tuple[Run, ...], Verdict]]:
-    """Run every program on every machine; return the runs of each program and the verdict on them.
+) -> list[RunResult]:
+    """Run every program on every machine; return the result of each.
 
+    :param programs: the programs, by their names in the output
     :param looks: with *accel*, as for :func:`~pfnlab.programs.runs.named_machines.side_by_side`
     :raises Misuse: if there is no such model or kernel, or a program does not fit into any guest
     :raises MissingTool: if a tool or kernel is not installed
     """
-    for program in programs:
+    for program in programs.values():
         refuse_unknown(program)
     series = {named.spec: named.series for named in machines}
-    all_runs = side_by_side(machines, programs, looks, accel)
+    all_runs = side_by_side(machines, list(programs.values()), looks, accel)
     return [
-        (runs, judged(program, runs, series, fields))
-        for program, runs in zip(programs, all_runs, strict=True)
+        judged(program, runs, series, fields, name)
+        for (name, program), runs in zip(programs.items(), all_runs, strict=True)
     ]
 
 

@@ -341,23 +341,23 @@ def _differences(program: Program, runs: Sequence[Run]) -> str:
         if violation.unknown
     ]
     lines += [
-        inert.markdown(f"- {item.machine} raised an alarm: {_alarm(item.alarm)}") for item in alarms(runs)
+        inert.markdown(f"- {machine} raised an alarm: {_alarm(alarm)}") for machine, alarm in alarms(runs)
     ]
     for run in runs:
         if run.lost is not None and run.alarm is None:
             place = f"at step {len(run.steps) + 1} {inert.markdown_code(ops[len(run.steps)])}"
-            lines.append(f"- {inert.markdown(run.machine)} was lost {place}: {inert.markdown(str(run.lost))}")
+            lines.append(f"- {inert.markdown(run.machine)} was lost {place}: {inert.markdown(run.lost)}")
     return "\n".join(lines)
 
 
 def _logs(runs: Sequence[Run]) -> str:
     """The kernels' alarms, with their call traces."""
     return "".join(
-        f"## What {inert.markdown(item.machine)} said\n\n"
-        f"{inert.markdown_begun(inert.markdown(_alarm(item.alarm)))}\n\n"
-        + inert.markdown_block("\n".join(item.alarm.log), "text")
+        f"## What {inert.markdown(machine)} said\n\n"
+        f"{inert.markdown_begun(inert.markdown(_alarm(alarm)))}\n\n"
+        + inert.markdown_block("\n".join(alarm.log), "text")
         + "\n"
-        for item in alarms(runs)
+        for machine, alarm in alarms(runs)
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.base.errors import Misuse, Undecided, Why
 from pfnlab.base.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.base.inert import one_line, shell_line
 from pfnlab.base.json_text import json_values
@@ -182,9 +182,10 @@ class Replaying(NamedTuple):
         runs = [run for level_runs in runs_by_level.values() for run in level_runs]
         is_lost = data.signatures[0].kind == LOST
         for run in runs:
-            found = run.undecided or (not is_lost and run.alarm is None and run.lost)
-            if found:
-                raise Undecided(found.says, found.kind)
+            if run.undecided is not None:
+                raise Undecided(run.undecided, run.why)
+            if run.lost is not None and run.alarm is None and not is_lost:
+                raise Undecided(run.lost, Why.GUEST)
         if len(data.looks) > 1:
             signatures = _by_looking(program, machines, runs_by_level)
         else:

@@ -286,7 +286,7 @@ def kernel_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
 def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
     others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
     op = _op_kind(program, len(run.steps))
-    return Signature(LOST, "", op, ((run.machine,), others), lost_shape(str(run.lost)))
+    return Signature(LOST, "", op, ((run.machine,), others), lost_shape(run.lost or ""))
 
 
 def without_once(run: Run) -> Run:

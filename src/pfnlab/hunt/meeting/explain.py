@@ -156,8 +156,8 @@ def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
     runs = difference.runs
     fields = differences(runs)
     yield from (_field(field, difference) for field in fields[:_FIELDS])
-    for item in alarms(runs):
-        yield (f"{item.machine} raised an alarm {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}",)
+    for machine, alarm in alarms(runs):
+        yield (f"{machine} raised an alarm {when(alarm)}: {alarm.kind}, {alarm.title}",)
     if not fields and difference.signature.field:
         # Once-per-boot messages are compared separately.
         yield (str(difference.signature),)

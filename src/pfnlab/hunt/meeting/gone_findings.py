@@ -63,7 +63,7 @@ def filed_findings(folder: Path, series: str) -> list[FiledFinding]:
         for seen in golden.observations if golden else ():
             version = next((one for one in seen.versions if series_of(one) == series), None)
             if version is not None:
-                broken |= _broken(program, Run(f"qemu:{version}", "", seen.steps, look=look))
+                broken |= _broken(program, Run(f"qemu:{version}", "", steps=seen.steps, look=look))
         if broken:
             found.append(FiledFinding(path.parent.name, program, look, frozenset(broken)))
     return found

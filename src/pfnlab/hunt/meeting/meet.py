@@ -329,9 +329,7 @@ class Comparable:
         """
         looks = looks or [self.look] * len(programs)
         runs = dict(enumerate(run_telling(self._model, programs, lambda index, run: None, looks)))
-        asked = [
-            at for at, run in runs.items() if run.undecided is None or run.undecided.kind not in UNCOMPARABLE
-        ]
+        asked = [at for at, run in runs.items() if run.undecided is None or run.why not in UNCOMPARABLE]
         for at in runs.keys() - set(asked):
             on_done(at, runs[at])
         if asked:

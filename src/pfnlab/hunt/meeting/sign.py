@@ -43,7 +43,7 @@ def sign_of(before: Run, after: Run, field: str = "") -> tuple[Difference, ...]:
 
 def ended_at(run: Run) -> int | None:
     """The index of the step in which the kernel ended, from 0; None if no end was observed."""
-    by_model = run.undecided is not None and run.undecided.kind is Why.NO_END
+    by_model = run.undecided is not None and run.why is Why.NO_END
     by_kernel = run.lost is not None and run.alarm is not None
     return len(run.steps) if by_model or by_kernel else None
 

@@ -295,12 +295,10 @@ def alive(machine: Machine) -> Run:
     """
     (run,) = machine.run([load_text(_ALIVE)])
     if run.lost is not None:
-        said = (
-            f": {run.alarm.title}" if run.alarm is not None and run.alarm.title not in run.lost.says else ""
-        )
+        said = f": {run.alarm.title}" if run.alarm is not None and run.alarm.title not in run.lost else ""
         raise LostGuest(f"the kernel does not come up: {run.lost}{said}")
     if run.undecided is not None:
-        raise Undecided(f"the kernel cannot be asked: {run.undecided}", run.undecided.kind)
+        raise Undecided(f"the kernel cannot be asked: {run.undecided}", run.why)
     return run
 
 

@@ -34,7 +34,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import MemoryFault, Reason, Run, Step, direct_map_spans
+from pfnlab.programs.runs.observation import MemoryFault, Run, Step, direct_map_spans
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
@@ -105,18 +105,18 @@ class Bench:
     def _run_of(self, asked: ObservedProgram) -> Run:
         program = asked.program
         if program.needs.held and not self._sight.lens:
-            return self._undecided(Reason(NO_LENS, Why.MISSING))
+            return self._undecided(NO_LENS, Why.MISSING)
         try:
             check_placeable(program)
         except Misuse as refusal:
-            return self._undecided(Reason(str(refusal), Why.MISSING))
+            return self._undecided(str(refusal), Why.MISSING)
         lack = lacking(program, self._configuration) or self._hardware.lacking(program)
         if lack is not None:
-            return self._undecided(Reason(lack, Why.MISSING))
+            return self._undecided(lack, Why.MISSING)
         try:
             image = self._image(program)
         except Undecided as error:
-            return self._undecided(Reason.of(error))
+            return self._undecided(str(error), error.kind)
         for _ in range(TRIES):
             try:
                 run = self._attempt(asked, image) or self._attempt(asked, image, again=True)
@@ -250,7 +250,8 @@ class Bench:
 
     def _run(self, steps: tuple[Step, ...], **seen: Any) -> Run:
         return Run(
-            *(self._name, self._kernel.label, steps),
+            *(self._name, self._kernel.label),
+            steps=steps,
             configuration=self._configuration,
             unobserved=self._unobserved,
             **seen,
@@ -318,11 +319,11 @@ class Bench:
         # A guest that does not answer in time counts as lost, just like one that has ended.
         if alarm is not None or isinstance(error, LostGuest | TimedOut):
             return self._lost(reason, alarm=alarm)
-        return self._undecided(Reason(reason, error.kind))
+        return self._undecided(reason, error.kind)
 
-    def _undecided(self, reason: Reason) -> Run:
+    def _undecided(self, reason: str, kind: Why) -> Run:
         # A run that is impossible here; its guest, if there is one, reported nothing.
-        return msgspec.structs.replace(self._lost(reason.says), lost=None, undecided=reason)
+        return msgspec.structs.replace(self._lost(reason), lost=None, undecided=reason, why=kind)
 
     def _lost(
         self,
@@ -335,4 +336,4 @@ class Bench:
         if alarm is not None and alarm.title not in reason:
             reason = f"the guest was lost: {alarm.title}; {reason}"
         alarm = alarm or self._take_late_alarm()
-        return self._run(steps, lost=Reason(reason, Why.GUEST), once=once, alarm=alarm)
+        return self._run(steps, lost=reason, once=once, alarm=alarm)

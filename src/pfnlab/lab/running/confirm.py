@@ -10,7 +10,7 @@ from pfnlab.checker.check import CheckResult, PropertyResult
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import name_machine, name_machines, open_machine, side_by_side
@@ -80,8 +80,7 @@ AS_FOUND = Confirmation(Outcome.AS_EXPECTED, SAME)
 
 def comparison(program: Program, model: Run, kernel: Run) -> Confirmation:
     """Compare *kernel* with *model* for *program*: the same, an alarm, or the fields that differ."""
-    verdict = judge(program, [model, kernel], {})
-    fields = sorted({difference.field for difference in verdict.differences})
+    fields = sorted({difference.field for difference in differences([model, kernel])})
     if kernel.alarm is not None:
         return Confirmation(Outcome.DISCOVERY, f"alarm: {kernel.alarm.title}")
     if fields:

@@ -3,18 +3,14 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from pfnlab.base.result import Made
 from pfnlab.base.units import number_of
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, cell
 from pfnlab.present.document.part import Part, figures_on_demand, origin_rows, program_code, section
-from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import SHOWN, About, RunResult, RunStatus, statements
+from pfnlab.present.report.run_result import SHOWN, About, RunStatus, statements, status_of, why_of
 from pfnlab.present.report.table import TableRow, rows_by_step
-from pfnlab.programs.lang.load import program_hash
-from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
 from pfnlab.programs.runs.cells import cell as field_lines
+from pfnlab.programs.runs.compared import RunResult
 
 #: The statements that a document shows in a table, or under a heading of their own.
 _ELSEWHERE = (
@@ -28,65 +24,50 @@ _ELSEWHERE = (
 )
 
 
-def part(content: PrintedRun) -> Part:
-    """Return the part for a result that was printed."""
-    read = content.read_program
-    program = read or Program(title="", asks="", devices=(), ops=())
-    result = RunResult(content.program.name, program, content.runs, content.verdict)
-    return _part(
-        result, content.program.text, content.program.hash, content.made, ROWS, is_read=read is not None
-    )
-
-
-def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
+def part(content: RunResult, fields: Sequence[str] = ROWS) -> Part:
     """Return the part for a result, whose table of steps has rows for *fields*."""
-    text = format_program(result.program)
-    return _part(result, text, program_hash(result.program), made, fields, is_read=True)
-
-
-def _part(
-    result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], is_read: bool
-) -> Part:
-    count = max((sum(step.op != "end" for step in run.steps) for run in result.runs), default=0)
-    why = result.why or f"{', '.join(result.machines)}, {number_of(count, 'operation')}"
+    name = content.name or "program"
+    count = max((sum(step.op != "end" for step in run.steps) for run in content.runs), default=0)
+    why = why_of(content) or f"{', '.join(content.machines)}, {number_of(count, 'operation')}"
+    status = status_of(content)
     return Part(
-        title=result.name,
-        says=f"{result.name}: {result.status.value}: {why}.",
-        outcome=result.verdict.outcome,
-        lost=bool(result.verdict.lost),
-        blocks=tuple(_blocks(result, text, is_read)),
-        more=tuple(_tables(result, fields)),
-        about=result.program.title,
-        inside=result.status is RunStatus.INSIDE,
+        title=name,
+        says=f"{name}: {status.value}: {why}.",
+        outcome=content.outcome,
+        lost=bool(content.lost),
+        blocks=tuple(_blocks(content)),
+        more=tuple(_tables(content, fields)),
+        about=content.program.title,
+        inside=status is RunStatus.INSIDE,
         facts=origin_rows(
-            made,
-            ("program", f"{result.name}, {digest[:12]}"),
-            ("machines", [f"{run.machine} is {run.kernel}" for run in result.runs]),
+            content.made,
+            ("program", f"{name}, {content.source.hash[:12]}"),
+            ("machines", [f"{run.machine} is {run.kernel}" for run in content.runs]),
         ),
     )
 
 
-def _blocks(result: RunResult, text: str, is_read: bool) -> Iterator[Block]:
-    program, runs, verdict = result.program, result.runs, result.verdict
+def _blocks(result: RunResult) -> Iterator[Block]:
+    program = result.program
     if program.asks:
         yield Paragraph(program.asks)
     if rows := tuple(_difference_rows(result)):
         yield Table("Where the machines differ", ("step", "field", *result.machines), rows)
-    said = [statement.line for statement in statements(runs, verdict) if statement.about not in _ELSEWHERE]
+    said = [statement.line for statement in statements(result) if statement.about not in _ELSEWHERE]
     if said:
         yield Bullets(tuple(said))
-    for item in verdict.alarms:
-        if item.alarm.log:
-            yield Code(f"Log of {item.machine}", "\n".join(item.alarm.log))
-    yield from program_code(text)
-    if is_read:
-        yield figures_on_demand(lambda drawings: drawings.story(program, runs, result.name))
+    for machine, alarm in result.alarms:
+        if alarm.log:
+            yield Code(f"Log of {machine}", "\n".join(alarm.log))
+    yield from program_code(result.source.text)
+    if result.source.program is not None:
+        yield figures_on_demand(lambda drawings: drawings.story(program, result.runs, result.name))
     yield from _flushes(result)
 
 
 def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
     """Yield the steps with rows for *fields* and, if there are more rows, with all of them."""
-    by_step = list(rows_by_step(result.program, result.runs, result.verdict, TRACE_ROWS))
+    by_step = list(rows_by_step(result, TRACE_ROWS))
     shown, whole = ([row for step in by_step for row in step.of(some)] for some in (fields, TRACE_ROWS))
     yield _steps("Step by step", shown, result.machines)
     if len(whole) > len(shown):
@@ -99,7 +80,7 @@ def _flushes(result: RunResult) -> Iterator[Block]:
     steps = min(len(run.steps) for run in result.runs)
     seen = {run.machine: [step.flushes for step in run.steps[:steps]] for run in result.runs}
     counts = {name: [count for count in row if count is not None] for name, row in seen.items()}
-    if any(found.field == "flushes" for found in result.verdict.differences) and all(
+    if any(found.field == "flushes" for found in result.differences) and all(
         len(row) == steps for row in counts.values()
     ):
         numbers = [str(number) for number in range(1, steps + 1)]
@@ -108,7 +89,7 @@ def _flushes(result: RunResult) -> Iterator[Block]:
 
 def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
     """Yield the differences that a user of the kernel can see; others are only counted here."""
-    by_step = groupby(result.verdict.differences, key=lambda found: (found.step, found.op))
+    by_step = groupby(result.differences, key=lambda found: (found.step, found.op))
     for (step, op), members in by_step:
         fields = [found.field for found in members]
         for number, field in enumerate(field for field in SHOWN if field in fields):

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from pfnlab.checker.scopes.state_judges import no_leak
-from pfnlab.present.report.run_result import KnownReason, RunResult, expect_text, leaked_at_end
+from pfnlab.present.report.run_result import KnownReason, expect_text, leaked_at_end
 from pfnlab.present.report.table import FAILED, HEAD, StyledText, paragraph
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.observation import Run
 
 
@@ -34,18 +35,16 @@ def kernel_rows(result: RunResult, width: int, *, name: str = "") -> StyledText:
 
 def _faults(result: RunResult, run: Run) -> Iterator[str]:
     """Yield the faults in one run, each with the number of its reason."""
-    verdict = result.verdict
     reasons: dict[str, dict[str, None]] = {}
-    for one in verdict.violations:
-        if one.machine == run.machine:
-            known = KnownReason.of(one.known)
-            reasons.setdefault(one.name, {})[f"{known.number}{known.fixed}"] = None
-    if left := leaked_at_end(run, verdict):
+    for one in run.violations:
+        known = KnownReason.of(one.known or "")
+        reasons.setdefault(one.name, {})[f"{known.number}{known.fixed}"] = None
+    if left := leaked_at_end(run, result):
         yield f"LEAK {', '.join(left)}{_in_brackets(reasons.pop(no_leak.name, {}))}"
     for name, known_as in reasons.items():
         yield f"{name}{_in_brackets(known_as)}"
-    yield from (f"alarm: {one.alarm.title}" for one in verdict.alarms if one.machine == run.machine)
-    failed = (one for one in verdict.expectations if one.machine == run.machine and one.holds is False)
+    yield from (f"alarm: {alarm.title}" for machine, alarm in result.alarms if machine == run.machine)
+    failed = (one for one in result.expectations if one.machine == run.machine and one.holds is False)
     yield from (f"not as expected: {expect_text(one)}" for one in failed)
 
 

@@ -10,22 +10,30 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pfnlab.base.inert import one_line, tap_description, visible
 from pfnlab.base.result import Outcome
-from pfnlab.present.report.run_result import RunResult, RunStatus, by_weight, compared_machines, counts
+from pfnlab.present.report.run_result import (
+    RunStatus,
+    by_weight,
+    compared_machines,
+    counts,
+    status_of,
+    why_of,
+)
 from pfnlab.present.report.table import FAILED, LIT, StyledText
+from pfnlab.programs.runs.compared import RunResult
 
 
 def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> StyledText:
     """Return the summary: status, name, reason to review, machines, counts; only problems if *wrong_only*."""
-    shown = [result for result in by_weight(results) if not (wrong_only and result.status.is_good)]
+    shown = [result for result in by_weight(results) if not (wrong_only and status_of(result).is_good)]
     text = StyledText()
     if wrong_only and not shown:
         return text
-    status_width = max((len(result.status.value) for result in shown), default=0)
+    status_width = max((len(status_of(result).value) for result in shown), default=0)
     name_width = max((len(one_line(result.name)) for result in shown), default=0)
     for result in shown:
-        style = "" if result.status.is_good else LIT if result.status is RunStatus.DIFFERS else FAILED
-        line = StyledText(result.status.value.ljust(status_width), style)
-        line.append(f"   {one_line(result.name).ljust(name_width)}   {one_line(result.why)}", "")
+        style = "" if status_of(result).is_good else LIT if status_of(result) is RunStatus.DIFFERS else FAILED
+        line = StyledText(status_of(result).value.ljust(status_width), style)
+        line.append(f"   {one_line(result.name).ljust(name_width)}   {one_line(why_of(result))}", "")
         line.rstrip()
         text.add(line)
         text.append("\n")
@@ -37,7 +45,7 @@ def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> st
     """Return the JUnit XML document."""
     from xml.etree import ElementTree
 
-    bad = [result.verdict.outcome for result in results]
+    bad = [result.outcome for result in results]
     suite = ElementTree.Element(
         "testsuite",
         name=one_line(f"pfnlab run on {compared_machines(results)}"),
@@ -48,10 +56,12 @@ def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> st
     )
     for result in results:
         case = ElementTree.SubElement(suite, "testcase", name=one_line(result.name), classname="pfnlab.run")
-        outcome = result.verdict.outcome
+        outcome = result.outcome
         if outcome is not Outcome.AS_EXPECTED:
             tag = "failure" if outcome is Outcome.DISCOVERY else "error"
-            fault = ElementTree.SubElement(case, tag, type=result.status.value, message=one_line(result.why))
+            fault = ElementTree.SubElement(
+                case, tag, type=status_of(result).value, message=one_line(why_of(result))
+            )
             fault.text = visible(table(result))
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
@@ -69,14 +79,14 @@ def _tap_lines(results: Sequence[RunResult], table: Callable[[RunResult], str]) 
     yield f"1..{len(results)}"
     yield f"# on {one_line(compared_machines(results))}"
     for number, result in enumerate(results, 1):
-        good = result.verdict.outcome is Outcome.AS_EXPECTED
+        good = result.outcome is Outcome.AS_EXPECTED
         yield f"{'ok' if good else 'not ok'} {number} - {tap_description(result.name)}"
         if good:
             continue
         yield "  ---"
         # A JSON string is also a YAML string.
-        yield f"  status: {json.dumps(result.status.value)}"
-        yield f"  message: {json.dumps(one_line(result.why))}"
+        yield f"  status: {json.dumps(status_of(result).value)}"
+        yield f"  message: {json.dumps(one_line(why_of(result)))}"
         yield f"  machines: {json.dumps(result.machines)}"
         yield "  table: |2"
         for line in visible(table(result)).splitlines():

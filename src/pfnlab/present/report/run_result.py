@@ -17,12 +17,13 @@ from pfnlab.base.units import number_of
 from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.checker.scopes.state_judges import no_leak
 from pfnlab.kernel.bugs.known_bugs import all_bugs
-from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.alarm import first_alarm, when
+from pfnlab.programs.runs.alarm import Alarm, first_alarm, when
 from pfnlab.programs.runs.cells import ROWS
-from pfnlab.programs.runs.compare import Expectation, MachineAlarm, Verdict
+from pfnlab.programs.runs.compare import Expectation
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.observation import Run
-from pfnlab.programs.runs.violation import Unjudged, Violation, unjudged_steps
+from pfnlab.programs.runs.unjudged import Unjudged, unjudged_steps
+from pfnlab.programs.runs.violation import Violation
 
 #: The tone of a line: ``bad`` for a failed expectation, alarm or incomplete run, ``lit`` for a difference.
 Tone = Literal["", "lit", "bad"]
@@ -82,13 +83,11 @@ class VerdictLine(NamedTuple):
     tone: Tone = ""
 
 
-def verdict_lines(
-    runs: Sequence[Run], verdict: Verdict, width: int = 100, fields: Sequence[str] = SHOWN
-) -> list[VerdictLine]:
+def verdict_lines(result: RunResult, width: int = 100, fields: Sequence[str] = SHOWN) -> list[VerdictLine]:
     """Return the verdict, with each statement as a paragraph wrapped to *width*; *fields* as for
     :func:`statements`."""
     lines: list[VerdictLine] = []
-    for statement in statements(runs, verdict, fields):
+    for statement in statements(result, fields):
         text = f"{statement.about.value}{statement.says}"
         wrapped = [text] if statement.about is About.LOG else _wrapped(text, max(width, 20))
         lines += [VerdictLine(line, statement.tone) for line in wrapped]
@@ -109,42 +108,43 @@ def expect_text(expect: Expectation) -> str:
     return f"{series} {result}"
 
 
-def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SHOWN) -> Iterator[Statement]:
-    """Yield the statements about *runs*, in the order of a report.
+def statements(result: RunResult, fields: Sequence[str] = SHOWN) -> Iterator[Statement]:
+    """Yield the statements about *result*, in the order of a report.
 
     :param fields: the fields whose differences are listed step by step; other differences are only counted
     """
-    if verdict.narrowed:
-        yield Statement(About.COMPARED, verdict.narrowed)
-    yield from _differences(verdict, fields)
-    if len(runs) > 1 and verdict.agree:
+    runs, violations = result.runs, result.violations
+    if result.narrowed:
+        yield Statement(About.COMPARED, result.narrowed)
+    yield from _differences(result, fields)
+    if len(runs) > 1 and result.agree:
         yield Statement(About.AGREE, ", ".join(run.machine for run in runs))
-    leaked = {run.machine: left for run in runs if (left := leaked_at_end(run, verdict))}
+    leaked = {run.machine: left for run in runs if (left := leaked_at_end(run, result))}
     reasons = _ExplainedReasons()
-    yield from _leaks(leaked, verdict.violations, reasons)
+    yield from _leaks(leaked, violations, reasons)
     yield from _violations(
-        [one for one in verdict.violations if one.name != no_leak.name or one.machine not in leaked], reasons
+        [one for one in violations if one.name != no_leak.name or one.machine not in leaked], reasons
     )
-    for item in verdict.alarms:
-        yield from _alarm(item)
+    for machine, alarm in result.alarms:
+        yield from _alarm(machine, alarm)
     for run in runs:
         reached = f"after step {len(run.steps)}" if run.steps else "before the first step"
         if run.lost is not None:
             yield Statement(About.LOST, f"{run.machine} {reached}: {run.lost}", "bad")
         elif run.undecided is not None:
             yield Statement(About.UNDECIDED, f"{run.machine} {reached}: {run.undecided}", "bad")
-    if clean := [run.machine for run in runs if _is_clean(run, verdict)]:
+    if clean := [run.machine for run in runs if _is_clean(run, result)]:
         yield Statement(About.CLEAN, ", ".join(clean))
     yield from _unjudged(runs)
-    yield from _expected(verdict.expectations)
+    yield from _expected(result.expectations)
     for run in runs:
         yield Statement(About.KERNEL, f"{run.machine} is {run.kernel}")
 
 
-def _differences(verdict: Verdict, fields: Sequence[str]) -> Iterator[Statement]:
-    groups = " | ".join(", ".join(group) for group in verdict.groups)
-    shown = [difference for difference in verdict.differences if difference.field in fields]
-    inside = [difference for difference in verdict.differences if difference.field not in fields]
+def _differences(result: RunResult, fields: Sequence[str]) -> Iterator[Statement]:
+    groups = " | ".join(", ".join(group) for group in result.groups)
+    shown = [difference for difference in result.differences if difference.field in fields]
+    inside = [difference for difference in result.differences if difference.field not in fields]
     if shown:
         yield Statement(About.DIFFER, groups, "lit")
         for step, members in groupby(shown, key=lambda one: (one.step, one.op)):
@@ -198,7 +198,7 @@ class _ExplainedReasons:
     def __init__(self) -> None:
         self._explained: set[str] = set()
 
-    def words(self, known: str) -> str:
+    def words(self, known: str | None) -> str:
         """Return ``; known bug A06, fixed in 6.16: ...``, the next time only the name; empty for none."""
         if not known:
             return ""
@@ -209,12 +209,12 @@ class _ExplainedReasons:
         return f"; {reason.name}{reason.fixed}: {reason.text}"
 
 
-def leaked_at_end(run: Run, verdict: Verdict) -> tuple[str, ...]:
+def leaked_at_end(run: Run, result: RunResult) -> tuple[str, ...]:
     """Return the reservations that remain after all tasks are gone but should not."""
     if not run.steps or run.steps[-1].op != "end":
         return ()
-    leaks = any((one.machine, one.name) == (run.machine, no_leak.name) for one in verdict.violations)
-    left = any(one.machine == run.machine and one.left and not one.keeps for one in verdict.expectations)
+    leaks = any(one.name == no_leak.name for one in run.violations)
+    left = any(one.machine == run.machine and one.left and not one.keeps for one in result.expectations)
     return tuple(map(str, run.steps[-1].book or ())) if leaks or left else ()
 
 
@@ -222,10 +222,10 @@ def _leaks(
     leaked: Mapping[str, tuple[str, ...]], violations: Sequence[Violation], reasons: _ExplainedReasons
 ) -> Iterator[Statement]:
     # Machines that leak the same for the same reason share a line.
-    machines: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    machines: dict[tuple[tuple[str, ...], str | None], list[str]] = {}
     for machine, left in leaked.items():
         known = (one.known for one in violations if (one.machine, one.name) == (machine, no_leak.name))
-        machines.setdefault((left, next(filter(None, known), "")), []).append(machine)
+        machines.setdefault((left, next(filter(None, known), None)), []).append(machine)
     for (left, why), names in machines.items():
         says = f"{', '.join(left)} still reserved, but no longer mapped: {', '.join(names)}"
         yield Statement(About.LEAK, f"{says}{reasons.words(why)}", "bad")
@@ -234,7 +234,7 @@ def _leaks(
 def _violations(violations: Sequence[Violation], reasons: _ExplainedReasons) -> Iterator[Statement]:
     # Machines with the same violation for the same reason share a line; one without a known reason has its
     # own.
-    machines: dict[tuple[str, int, str, str, str], list[str]] = {}
+    machines: dict[tuple[str, int, str, str, str | None], list[str]] = {}
     for one in violations:
         key = (one.name, one.step, one.op, one.says, one.known)
         machines.setdefault(key, []).append(one.machine)
@@ -254,13 +254,12 @@ def _violations(violations: Sequence[Violation], reasons: _ExplainedReasons) -> 
         yield Statement(About.VIOLATES, says)
 
 
-def _is_clean(run: Run, verdict: Verdict) -> bool:
+def _is_clean(run: Run, result: RunResult) -> bool:
     """Return True if a run reached its end without any problem."""
     # A remaining entry may belong to a driver, so nothing is reported then.
     if run.unfinished is not None or not run.steps or run.steps[-1].book:
         return False
-    wrong = {one.machine for one in verdict.violations} | {one.machine for one in verdict.alarms}
-    return run.machine not in wrong
+    return not run.violations and run.machine not in dict(result.alarms)
 
 
 def _unjudged(runs: Sequence[Run]) -> Iterator[Statement]:
@@ -280,10 +279,9 @@ def _steps(numbers: Sequence[int]) -> str:
     return f"step{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
-def _alarm(item: MachineAlarm) -> Iterator[Statement]:
-    says = f"{item.machine} {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}"
-    yield Statement(About.ALARM, says, "bad")
-    for line in item.alarm.log:
+def _alarm(machine: str, alarm: Alarm) -> Iterator[Statement]:
+    yield Statement(About.ALARM, f"{machine} {when(alarm)}: {alarm.kind}, {alarm.title}", "bad")
+    for line in alarm.log:
         yield Statement(About.LOG, line)
 
 
@@ -322,60 +320,44 @@ class RunStatus(Enum):
         return self in (RunStatus.AGREES, RunStatus.EXPECTED, RunStatus.RAN)
 
 
-class RunResult(msgspec.Struct, frozen=True):
-    """The runs of one program on all machines; *name* identifies it in the output."""
+def status_of(result: RunResult) -> RunStatus:
+    """The result in one word."""
+    # A machine's observations before its alarm matter less than the alarm.
+    if first_alarm(alarm for _, alarm in result.alarms) is not None:
+        return RunStatus.ALARM
+    if any(one.field in SHOWN for one in result.differences):
+        return RunStatus.DIFFERS
+    if result.alarms:
+        return RunStatus.ALARM
+    if any(expectation.holds is False for expectation in result.expectations):
+        return RunStatus.UNEXPECTED
+    if any(violation.unknown for violation in result.violations):
+        return RunStatus.VIOLATES
+    if result.unfinished:
+        return RunStatus.LOST if result.lost else RunStatus.UNDECIDED
+    if result.differences:
+        return RunStatus.INSIDE
+    if len(result.runs) > 1:
+        return RunStatus.AGREES
+    return RunStatus.EXPECTED if result.expectations else RunStatus.RAN
 
-    name: str
-    program: Program
-    runs: tuple[Run, ...]
-    verdict: Verdict
 
-    @property
-    def machines(self) -> tuple[str, ...]:
-        """The machines, as the user named them."""
-        return tuple(run.machine for run in self.runs)
+def why_of(result: RunResult) -> str:
+    """The reason to review *result*, in one line; empty if there is none."""
+    status = status_of(result)
+    if status is RunStatus.DIFFERS:
+        groups = " | ".join(", ".join(group) for group in result.groups)
+        return f"{groups}; {_first_difference(result)}"
+    # The subject of the statement that gives the reason.
+    about = None if status.is_good else About[status.name]
+    return next((statement.rest for statement in statements(result) if statement.about is about), "")
 
-    @property
-    def status(self) -> RunStatus:
-        """The result in one word."""
-        verdict = self.verdict
-        # A machine's observations before its alarm matter less than the alarm.
-        if first_alarm(item.alarm for item in verdict.alarms) is not None:
-            return RunStatus.ALARM
-        if any(one.field in SHOWN for one in verdict.differences):
-            return RunStatus.DIFFERS
-        if verdict.alarms:
-            return RunStatus.ALARM
-        if any(expectation.holds is False for expectation in verdict.expectations):
-            return RunStatus.UNEXPECTED
-        if any(violation.unknown for violation in verdict.violations):
-            return RunStatus.VIOLATES
-        if verdict.unfinished:
-            return RunStatus.LOST if verdict.lost else RunStatus.UNDECIDED
-        if verdict.differences:
-            return RunStatus.INSIDE
-        if len(self.runs) > 1:
-            return RunStatus.AGREES
-        return RunStatus.EXPECTED if verdict.expectations else RunStatus.RAN
 
-    @property
-    def why(self) -> str:
-        """The reason to review it, in one line; empty if there is none."""
-        if self.status is RunStatus.DIFFERS:
-            groups = " | ".join(", ".join(group) for group in self.verdict.groups)
-            return f"{groups}; {self._first_difference}"
-        # The subject of the statement that gives the reason.
-        about = None if self.status.is_good else About[self.status.name]
-        said = statements(self.runs, self.verdict)
-        return next((statement.rest for statement in said if statement.about is about), "")
-
-    @property
-    def _first_difference(self) -> str:
-        """Return the first step at which machines differ in something that a user can see."""
-        found = self.verdict.differences
-        first = next(one for one in found if one.field in SHOWN)
-        fields = [one.field for one in found if one.step == first.step and one.field in SHOWN]
-        return f"step {first.step + 1} {first.op}: {', '.join(fields)}"
+def _first_difference(result: RunResult) -> str:
+    """Return the first step at which machines differ in something that a user can see."""
+    found = [one for one in result.differences if one.field in SHOWN]
+    fields = [one.field for one in found if one.step == found[0].step]
+    return f"step {found[0].step + 1} {found[0].op}: {', '.join(fields)}"
 
 
 class RunResults(msgspec.Struct, frozen=True):
@@ -386,25 +368,25 @@ class RunResults(msgspec.Struct, frozen=True):
     @property
     def outcome(self) -> Outcome:
         """A discovery takes precedence over an undecided result."""
-        return Outcome.of_all(result.verdict.outcome for result in self.of_programs)
+        return Outcome.of_all(result.outcome for result in self.of_programs)
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
     """Return results by severity: alarms first, then differences, then others; ties in the given order."""
     order = list(RunStatus)
-    return sorted(results, key=lambda result: order.index(result.status))
+    return sorted(results, key=lambda result: order.index(status_of(result)))
 
 
 def compared_machines(results: Sequence[RunResult]) -> str:
     """Return the machines, and the fields that were compared if not all were."""
     machines = ", ".join(dict.fromkeys(machine for result in results for machine in result.machines))
-    narrowed = next((result.verdict.narrowed for result in results if result.verdict.narrowed), "")
+    narrowed = next((result.narrowed for result in results if result.narrowed), "")
     return f"{machines} (compared: {narrowed})" if narrowed else machines
 
 
 def counts(results: Sequence[RunResult]) -> str:
     """Return how many programs have each status: ``3 programs: 1 differs, 2 agree``."""
-    found = [result.status for result in results]
+    found = list(map(status_of, results))
     plural = {
         RunStatus.DIFFERS: "differ",
         RunStatus.INSIDE: "differ inside",

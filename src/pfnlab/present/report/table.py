@@ -27,7 +27,8 @@ from pfnlab.programs.runs.cells import (
     TRACE_ROWS,
     cell,
 )
-from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
+from pfnlab.programs.runs.compare import comparable, spent_messages
+from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.mode_lines import mode_lines, without_pages
 from pfnlab.programs.runs.observation import Run, Step
 
@@ -104,9 +105,7 @@ class TableRow(NamedTuple):
 
 
 def render(
-    program: Program,
-    runs: Sequence[Run],
-    verdict: Verdict,
+    result: RunResult,
     *,
     name: str = "",
     width: int = 100,
@@ -119,9 +118,10 @@ def render(
     :param width: the terminal's width in columns; long cells are wrapped to fit
     :param options: the options with which a reader can see *steps* and *trace*
     """
-    rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
+    program = result.program
+    rows = [TableRow("", tuple((machine,) for machine in result.machines), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
-    rows += step_rows(program, runs, verdict, fields)
+    rows += step_rows(result, fields)
     text = StyledText()
     for line, style in ((": ".join(filter(None, (name, program.title))), HEAD), (program.asks, OP)):
         paragraph(text, line, width, style)
@@ -135,9 +135,9 @@ def render(
             _lay_out_row(text, row, label_width, columns)
         text.append("\n")
     paragraph(text, "; ".join(_legend(rows)), width, OP)
-    for statement in verdict_lines(runs, verdict, width, ("result", *fields)):
+    for statement in verdict_lines(result, width, ("result", *fields)):
         text.append(statement.text + "\n", {"bad": FAILED, "lit": LIT}.get(statement.tone, OP))
-    hidden = {difference.field for difference in verdict.differences} - {"result", *fields}
+    hidden = {difference.field for difference in result.differences} - {"result", *fields}
     if hidden:
         option = options["events" in hidden]
         paragraph(text, f"{option} shows where they differ inside", width, OP)
@@ -173,20 +173,17 @@ class StepRows(NamedTuple):
             yield from (self.first, *shown)
 
 
-def step_rows(
-    program: Program, runs: Sequence[Run], verdict: Verdict, fields: Collection[str]
-) -> list[TableRow]:
+def step_rows(result: RunResult, fields: Collection[str]) -> list[TableRow]:
     """Return the rows of all steps for *fields*."""
-    return [row for step in rows_by_step(program, runs, verdict, fields) for row in step.of(fields)]
+    return [row for step in rows_by_step(result, fields) for row in step.of(fields)]
 
 
-def rows_by_step(
-    program: Program, runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]
-) -> Iterator[StepRows]:
+def rows_by_step(result: RunResult, fields: Iterable[str]) -> Iterator[StepRows]:
     """Yield the rows of each step."""
-    differing = {(difference.step, difference.field) for difference in verdict.differences}
+    runs = result.runs
+    differing = {(difference.step, difference.field) for difference in result.differences}
     spent = spent_messages(runs)
-    cells = [_MachineCells(program, run) for run in runs]
+    cells = [_MachineCells(result.program, run) for run in runs]
     for index in range(max((len(run.steps) for run in runs), default=0)):
         steps = [run.steps[index] if index < len(run.steps) else None for run in runs]
         results = tuple(_result(step, run, index) for step, run in zip(steps, runs, strict=True))

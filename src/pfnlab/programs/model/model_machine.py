@@ -38,7 +38,6 @@ from pfnlab.programs.runs.observation import (
     CachedTranslations,
     MemoryFault,
     MemoryObservation,
-    Reason,
     Run,
     Step,
 )
@@ -123,8 +122,9 @@ class ModelMachine:
             return Run(
                 name,
                 kernel,
-                self._steps_before_the_end(program) if reason.kind is Why.NO_END else (),
-                undecided=Reason.of(reason),
+                steps=self._steps_before_the_end(program) if reason.kind is Why.NO_END else (),
+                undecided=str(reason),
+                why=reason.kind,
                 look=self.look,
                 configuration=configuration,
             )
@@ -208,7 +208,7 @@ class ModelMachine:
         run = Run(
             f"model:{self.spec}",
             described(self._version),
-            tuple(opened.steps),
+            steps=tuple(opened.steps),
             look=self.look,
             configuration=self.profile.configuration,
             tlbs=tuple(opened.tlbs),

@@ -7,8 +7,12 @@ resulting panic, are one alarm.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from pfnlab.base.result import ALWAYS, Text
 
 #: The kind of a plain WARN, which is not an alarm on its own because rules explain some WARNs.
 WARN = "WARN"
@@ -71,24 +75,26 @@ _OF_ONE_LINE = re.compile(r"bad (?:pgd|p4d|pud|pmd|pte|rss-counter)")
 _SANITIZERS = ("KASAN", "KFENCE", "KMSAN", "KCSAN")
 
 
-class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One report that a kernel makes about itself.
+class Alarm(msgspec.Struct, frozen=True):
+    """A problem that the kernel reported about itself.
 
-    :param kind: ``oops``, ``BUG``, ``panic``, :data:`WARN`, ``refcount``, ``lockdep``, ``KASAN`` and its kin,
-        ``bad page map``, ``bad page state``, ``bad pmd`` and those of other levels, ``bad rss-counter``, or
-        one of :data:`STALLS`
-    :param title: the report in one line, with the function it came from, and without addresses and numbers
-    :param log: its lines and call trace as the kernel printed them, without timestamps
-    :param op: the operation during which it was printed, as a program line; empty if unknown, or
+    :param kind: its kind, as listed in docs/alarms.md
+    :param title: the kernel's own title, without addresses and numbers
+    :param step: the index of the operation during which it appeared, from 0; null if it came
         before the first operation
-    :param step: the index of that operation's step, counted from 0
+    :param op: that operation
+    :param log: the kernel's output, with the call trace
     """
 
-    kind: str
-    title: str
-    log: tuple[str, ...] = ()
-    op: str = ""
-    step: int | None = None
+    #: :data:`WARN`, one of :data:`STALLS`, or a kind in the list of patterns above.
+    kind: Text
+    #: One line, with the function that the report came from.
+    title: Text
+    step: Annotated[int | None, ALWAYS, Meta(extra_json_schema={"minimum": 0})] = None
+    #: Empty if unknown.
+    op: Annotated[str, ALWAYS] = ""
+    #: Without timestamps.
+    log: Annotated[tuple[str, ...], ALWAYS] = ()
 
 
 def when(alarm: Alarm) -> str:
@@ -179,7 +185,7 @@ def _alarm(report: _Report, texts: Sequence[str], end: int) -> Alarm:
     if messages:
         title += f": {_plain(messages[-1])}"
     log = (*texts[report.start : report.head], *_extent(report.kind, lines))
-    return Alarm(report.kind, title, tuple(log[:MOST_LINES]))
+    return Alarm(report.kind, title, log=tuple(log[:MOST_LINES]))
 
 
 def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ A WARN is an alarm if another machine did not log it, because then no rule expla
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Annotated, Any
 
@@ -24,14 +24,13 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from pfnlab.base.errors import Defect, Misuse
-from pfnlab.base.result import Count, Outcome, Text
+from pfnlab.base.result import Count, Text
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.kernel.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.ops import Expect, Program
 from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
-from pfnlab.programs.runs.violation import Violation
 
 #: The fields of a step that are compared, in the order in which they are reported.
 FIELDS = (
@@ -128,69 +127,12 @@ class Expectation(msgspec.Struct, frozen=True):
         return cls(run.machine, series, expect.first, expect.last, leaked, left, holds, expect.keeps)
 
 
-class MachineAlarm(msgspec.Struct, frozen=True):
-    """An alarm from one machine's kernel."""
-
-    machine: str
-    alarm: Alarm
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """The combined result of a program's runs.
-
-    :param groups: groups of machines with equal observations, in the given order
-    :param lost: the machines whose guest or process was lost
-    :param undecided: the machines that cannot answer because a rule or a tool is missing
-    :param compared: the observation fields that were compared
-    :param alarms: the first alarm from each machine that had one
-    :param violations: the properties that machines violate
-    """
-
-    differences: tuple[Difference, ...]
-    expectations: tuple[Expectation, ...]
-    groups: tuple[tuple[str, ...], ...]
-    lost: tuple[str, ...]
-    alarms: tuple[MachineAlarm, ...] = ()
-    violations: tuple[Violation, ...] = ()
-    undecided: tuple[str, ...] = ()
-    compared: tuple[str, ...] = FIELDS
-
-    @property
-    def narrowed(self) -> str:
-        """The fields that were compared, unless all were; otherwise empty."""
-        return "" if self.compared == FIELDS else ", ".join(self.compared)
-
-    @property
-    def unfinished(self) -> tuple[str, ...]:
-        """The machines that did not reach the end."""
-        return (*self.lost, *self.undecided)
-
-    @property
-    def agree(self) -> bool:
-        """True if all machines finished with equal observations and no kernel raised an alarm."""
-        return not (self.differences or self.unfinished or self.alarms)
-
-    @property
-    def outcome(self) -> Outcome:
-        """A difference, an alarm, a failed expectation, or a real kernel's unexplained violation counts even
-        if another machine did not finish.
-        """
-        failed = any(expectation.holds is False for expectation in self.expectations)
-        unknown = any(violation.unknown for violation in self.violations)
-        if self.differences or self.alarms or failed or unknown:
-            return Outcome.DISCOVERY
-        return Outcome.UNDECIDED if self.unfinished else Outcome.AS_EXPECTED
-
-
 def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Difference]:
     """All differences in *fields* between *runs* of one program, ordered by step.
 
     :raises Defect: if the runs are of different programs, or one is short without a reason
     """
-    said = mismatch(
-        [RunProgress(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
-    )
-    if said is not None:
+    if (said := mismatch(runs)) is not None:
         raise Defect(said)
     runs = common_events(runs)
     spent = spent_messages(runs)
@@ -236,19 +178,6 @@ def spent_messages(runs: Sequence[Run]) -> frozenset[str]:
     return frozenset(once_message(line) or line for run in runs for line in run.once)
 
 
-def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple[int, ...], ...]:
-    """The indices of *runs*, grouped by equal observations in *fields*, each group in the given order."""
-    groups: list[list[int]] = []
-    for index in range(len(runs)):
-        for group in groups:
-            if not differences([runs[member] for member in (*group, index)], fields):
-                group.append(index)
-                break
-        else:
-            groups.append([index])
-    return tuple(tuple(group) for group in groups)
-
-
 def expectations(program: Program, run: Run, series: str | None) -> list[Expectation]:
     """The program's ``expect`` lines that apply to a kernel in *series*, compared with *run*.
 
@@ -286,31 +215,15 @@ def covers(expect: Expect, version: str) -> bool:
     return version_key(expect.first) <= key and (expect.last is None or key <= version_key(expect.last))
 
 
-def judge(
-    program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
-) -> Verdict:
-    """The verdict on the runs of one program.
-
-    :param series: the kernel series of each machine by name, if known
-    :param fields: the observation fields to compare; this does not affect expectations and alarms
-    """
-    return Verdict(
-        differences=tuple(differences(runs, fields)),
-        expectations=tuple(
-            expectation for run in runs for expectation in expectations(program, run, series.get(run.machine))
-        ),
-        groups=tuple(tuple(runs[index].machine for index in group) for group in agreeing(runs, fields)),
-        lost=tuple(run.machine for run in runs if run.lost is not None),
-        undecided=tuple(run.machine for run in runs if run.undecided is not None),
-        alarms=alarms(runs),
-        compared=fields,
-    )
+def alarms(runs: Sequence[Run]) -> tuple[tuple[str, Alarm], ...]:
+    """The machines that raised alarms, each with its first."""
+    found = ((run.machine, alarm_of(run, runs)) for run in runs)
+    return tuple((machine, alarm) for machine, alarm in found if alarm is not None)
 
 
-def alarms(runs: Sequence[Run]) -> tuple[MachineAlarm, ...]:
-    """The first alarm of each run that has one: its own, or else a WARN that another run does not have."""
-    found = ((run.machine, run.alarm or _unexplained_warning(run, runs)) for run in runs)
-    return tuple(MachineAlarm(machine, alarm) for machine, alarm in found if alarm is not None)
+def alarm_of(run: Run, runs: Sequence[Run]) -> Alarm | None:
+    """The first alarm of *run*: its own, or a WARN that another of *runs* lacks."""
+    return run.alarm or _unexplained_warning(run, runs)
 
 
 # The first WARN that is more frequent in its step's log than in another machine's.
@@ -339,25 +252,14 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
     return any(value != values[0] for value in values[1:])
 
 
-class RunProgress(msgspec.Struct, frozen=True):
-    """A machine's progress through a program.
-
-    :param finished: nothing was lost, and the machine decided every step
-    """
-
-    machine: str
-    ops: Sequence[str]
-    finished: bool
-
-
-def mismatch(runs: Sequence[RunProgress]) -> str | None:
+def mismatch(runs: Sequence[Run]) -> str | None:
     """The reason why *runs* cannot be of one program; None if they are, or may be, as far as they got."""
-    whole = {len(run.ops) for run in runs if run.finished}
+    whole = {len(run.steps) for run in runs if run.unfinished is None}
     if len(whole) > 1:
-        counts = ", ".join(f"{run.machine} {len(run.ops)}" for run in runs)
+        counts = ", ".join(f"{run.machine} {len(run.steps)}" for run in runs)
         return f"machines report different numbers of steps without a reason: {counts}"
-    for index, ops in enumerate(zip_longest(*(run.ops for run in runs))):
-        named = Counter(op for op in ops if op is not None)
+    for index, steps in enumerate(zip_longest(*(run.steps for run in runs))):
+        named = Counter(step.op for step in steps if step is not None)
         if len(named) > 1:
             return f"step {index} is not the same operation on every machine: {', '.join(named)}"
     return None

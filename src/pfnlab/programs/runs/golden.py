@@ -192,7 +192,7 @@ def check_whole(run: Run, therefore: str) -> None:
     if run.lost is not None:
         raise LostGuest(f"{run.machine} was lost and {therefore}: {run.lost}")
     if run.undecided is not None:
-        raise Undecided(f"{run.machine} is undecided and {therefore}: {run.undecided}", run.undecided.kind)
+        raise Undecided(f"{run.machine} is undecided and {therefore}: {run.undecided}", run.why)
 
 
 def newest_version(golden: Golden, series: str) -> str | None:
@@ -206,7 +206,7 @@ def golden_run(golden: Golden, version: str) -> Run | None:
     for observation in golden.observations:
         if version in observation.versions:
             kernel = golden.kernels.get(version, "")
-            return Run(GOLDEN, kernel, observation.steps, once=observation.once, look=golden.look)
+            return Run(GOLDEN, kernel, steps=observation.steps, once=observation.once, look=golden.look)
     return None
 
 

@@ -15,13 +15,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from pfnlab.base.errors import Defect, Undecided, Why
-from pfnlab.base.result import ALWAYS, Text
+from pfnlab.base.errors import Defect, Why
+from pfnlab.base.result import ALWAYS, UNPRINTED, Text
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.texts import TableEntry, TrackedRange, named_span, table_entry, tracked_range
+from pfnlab.programs.runs.violation import Violation
 
 #: A page number, or a page count.
 Page = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
@@ -342,7 +343,7 @@ class CachedTranslations(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """The reason why a run did not reach its end.
+    """The reason why a run is undecided.
 
     :param says: the reason in words, for readers only: no decision depends on it
     :param kind: the kind of reason; None if it was read from a file, which has only the words
@@ -351,31 +352,23 @@ class Reason(msgspec.Struct, frozen=True):
     says: str
     kind: Why | None
 
-    @classmethod
-    def of(cls, error: Undecided) -> Reason:
-        """The reason for an error."""
-        return cls(str(error), error.kind)
-
-    @classmethod
-    def read(cls, says: str | None, kind: Why | None = None) -> Reason | None:
-        """The reason read from a file, which has only the words; None if there is none."""
-        return None if says is None else cls(says, kind)
-
     def __str__(self) -> str:
         return self.says
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One program on one machine.
+    """One machine's run.
 
-    :param machine: the machine's name as the user wrote it, e.g. ``qemu:6.1``
-    :param kernel: for a real kernel, its package and version; for a model, its profile
-    :param steps: the observation after each operation
-    :param lost: how the guest or its process was lost, or None; ``steps`` has the steps up to then
-    :param undecided: why the machine cannot answer (a model has no rule, or a tool or driver is missing;
-        nothing was lost), or None
+    :param machine: the machine as the user named it, e.g. ``qemu:6.1``
+    :param kernel: package and version of a real kernel, or a model's profile
+    :param lost: how the guest or its process was lost; ``steps`` has the observations made until then
+    :param undecided: why the machine has no result although nothing was lost: the model has no rule,
+        or a tool is missing
+    :param steps: the observations after each operation, and at the end, when all tasks are gone
+    :param alarm: the kernel's first alarm; null if there was none
+    :param violations: the properties that this machine violates, judged without the others
+    :param why: the kind of reason why it is undecided; None if it is not, or was read from a file
     :param once: once-per-boot kernel messages that had been printed before this program
-    :param alarm: the kernel's first alarm, which may have ended the guest; a WARN is not an alarm on its own
     :param warnings: the WARNs, if the machine has them with their call traces
     :param memory: for each step, the part that only shows in memory; empty if it was not read
     :param look: how the machine was observed, or was predicted to be observed
@@ -387,20 +380,24 @@ class Run(msgspec.Struct, frozen=True):
         (:mod:`pfnlab.lab.running.kernel_blocks`); not compared
     """
 
-    machine: str
+    machine: Text
     kernel: str
-    steps: tuple[Step, ...]
-    lost: Reason | None = None
-    once: tuple[str, ...] = ()
-    alarm: Alarm | None = None
-    warnings: tuple[Alarm, ...] = ()
-    memory: tuple[MemoryObservation, ...] = ()
-    look: LookLevel = LookLevel.PROC
-    configuration: Configuration = DISTRIBUTION
-    unobserved: frozenset[str] = frozenset()
-    tlbs: tuple[tuple[CachedTranslations, ...], ...] = ()
-    undecided: Reason | None = None
-    blocks: tuple[str, ...] = ()
+    lost: Annotated[str | None, ALWAYS] = None
+    undecided: Annotated[str | None, ALWAYS] = None
+    steps: Annotated[tuple[Step, ...], ALWAYS] = ()
+    #: It may have ended the guest; a WARN is not an alarm on its own.
+    alarm: Annotated[Alarm | None, ALWAYS] = None
+    #: Empty before the run is judged.
+    violations: Annotated[tuple[Violation, ...], ALWAYS] = ()
+    why: Annotated[Why | None, UNPRINTED] = None
+    once: Annotated[tuple[str, ...], UNPRINTED] = ()
+    warnings: Annotated[tuple[Alarm, ...], UNPRINTED] = ()
+    memory: Annotated[tuple[MemoryObservation, ...], UNPRINTED] = ()
+    look: Annotated[LookLevel, UNPRINTED] = LookLevel.PROC
+    configuration: Annotated[Configuration, UNPRINTED] = DISTRIBUTION
+    unobserved: Annotated[frozenset[str], UNPRINTED] = frozenset()
+    tlbs: Annotated[tuple[tuple[CachedTranslations, ...], ...], UNPRINTED] = ()
+    blocks: Annotated[tuple[str, ...], UNPRINTED] = ()
 
     @property
     def unfinished(self) -> str | None:
@@ -412,4 +409,5 @@ class Run(msgspec.Struct, frozen=True):
 
 def undecided(runs: Sequence[Run]) -> Reason | None:
     """The reason why runs are undecided: a machine lacks a rule, or something else. None if all answered."""
-    return next((run.undecided for run in runs if run.undecided is not None), None)
+    open_ones = (Reason(run.undecided, run.why) for run in runs if run.undecided is not None)
+    return next(open_ones, None)

@@ -1,31 +1,31 @@
-"""Violations of properties by one run, regardless of other machines, and the steps that were not judged."""
+"""Violations of properties by one run, regardless of other machines."""
 
-from collections.abc import Iterator, Sequence
-from enum import Enum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from pfnlab.programs.runs.observation import HELD, Run, Step, standings
+from pfnlab.base.result import ALWAYS, UNPRINTED, Text
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """A step that violates a property.
+    """A property that the machine violates in a step.
 
+    :param name: its name, as used in ``pfnlab check --property``
+    :param step: the index of the step, from 0
+    :param op: the operation of that step
+    :param says: what was observed, or, if there is no observation, what should hold
+    :param known: the reason why kernels of this version do this; null if unknown
     :param machine: the machine's name as in the run
-    :param name: the property's name; the same as in ``pfnlab check`` if that checks it too
-    :param step: the index of the step, counted from 0
-    :param op: the step's operation as a program line
-    :param says: the evidence, in the program's names
-    :param known: why kernels of this version violate it, with an id from docs/bugs.md or a step from
-        docs/semantics.md; empty if the cause is unknown
     """
 
-    machine: str
-    name: str
-    step: int
-    op: str
-    says: str
-    known: str = ""
+    name: Text = msgspec.field(name="property")
+    step: Annotated[int, Meta(extra_json_schema={"minimum": 0})]
+    op: Text
+    says: Text
+    #: It begins with an id from docs/bugs.md or a step from docs/semantics.
+    known: Annotated[str | None, ALWAYS] = None
+    machine: Annotated[str, UNPRINTED] = ""
 
     def __str__(self) -> str:
         """The property, place and evidence, without the machine."""
@@ -43,34 +43,3 @@ class Violation(msgspec.Struct, frozen=True):
     def place(self) -> tuple[str, int]:
         """The property and the step, which are the same for two machines with the same violation."""
         return self.name, self.step
-
-
-class Unjudged(Enum):
-    """The reason why most properties are not judged after a step; the value says which are."""
-
-    HELD_MODEL = "a task is held, and only the log and one_mode are judged"
-    HELD_KERNEL = "a task is held, and only the log is judged, and one_mode of pages that a task accesses"
-    NOT_OBSERVED = "VMAs and entries are not observed, and only the log is judged"
-
-
-def unjudged_steps(run: Run) -> list[Unjudged | None]:
-    """For each step, the reason why most properties are not judged after it; None if they are.
-
-    Structures may be in the middle of a change while a processor is held.
-    """
-    is_model = run.machine.startswith("model:")
-    held = Unjudged.HELD_MODEL if is_model else Unjudged.HELD_KERNEL
-    return [
-        held if is_held else Unjudged.NOT_OBSERVED if step.vmas is None or step.ptes is None else None
-        for step, is_held in zip(run.steps, _held_after(run.steps), strict=True)
-    ]
-
-
-def _held_after(steps: Sequence[Step]) -> Iterator[bool]:
-    held: set[str] = set()
-    for step in steps:
-        if step.op.rpartition(": ")[2].partition(" ")[0] == "release":
-            held = {task for task, result in standings(step).items() if result == HELD}
-        elif step.result == HELD:
-            held.add(step.task)
-        yield bool(held)

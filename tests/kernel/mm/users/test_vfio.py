@@ -552,7 +552,7 @@ def test_up_to_6_9_a_fault_races_with_those_who_take_entries_away(call: str) -> 
 
     reason = ModelMachine("6.1").run([load_text("\n".join((HELD.rstrip(), *ops, "")))])[0].undecided
 
-    assert reason is not None and reason.says.startswith("the model has no rule for who has vma_lock")
+    assert reason is not None and reason.startswith("the model has no rule for who has vma_lock")
 
 
 def test_up_to_6_9_two_faults_in_a_mapping_fill_it_once() -> None:
@@ -571,7 +571,7 @@ def test_without_6a45ece4c9af_the_second_fault_stops_the_kernel() -> None:
 
     reason = ModelMachine("6.1,without=6a45ece4c9af").run([program])[0].undecided
 
-    assert reason is not None and reason.says.startswith("the kernel stops with BUG: remap_pfn_range")
+    assert reason is not None and reason.startswith("the kernel stops with BUG: remap_pfn_range")
 
 
 def test_a_mapping_goes_while_another_lock_is_held() -> None:
@@ -590,7 +590,7 @@ def test_a_device_is_not_opened_while_a_processor_is_held() -> None:
 
     reason = ModelMachine("7.2").run([program])[0].undecided
 
-    assert reason is not None and "opening a vfio-pci device" in reason.says
+    assert reason is not None and "opening a vfio-pci device" in reason
 
 
 @every_series

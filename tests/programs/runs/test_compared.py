@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -14,13 +14,12 @@ from middle_runs import PROGRAM, careful, cut, forgetful
 
 from pfnlab.base.errors import Why
 from pfnlab.base.schema_files import schema
-from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import RunResult
 from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
-from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen, Reason, Run, Step, VmaSeen
+from pfnlab.programs.runs.compare import FIELDS
+from pfnlab.programs.runs.compared import RunResult
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.violation import Violation
 
 SERIES = {"model:6.1": "6.1", "model:7.2": "7.2"}
@@ -51,12 +50,12 @@ FULL = Step(
 
 def objects(*runs: Run) -> dict[str, Any]:
     """The JSON object of some runs of the middle program."""
-    return printed("munmap-middle", runs, judge(PROGRAM, runs, SERIES))
+    return printed(RunResult.of(PROGRAM, runs, SERIES, name="munmap-middle"))
 
 
-def printed(name: str, runs: Sequence[Run], verdict: Verdict) -> dict[str, Any]:
+def printed(result: RunResult) -> dict[str, Any]:
     """The JSON object of a result."""
-    content = json.loads(PrintedRun.of(RunResult(name, PROGRAM, tuple(runs), verdict)).as_json())
+    content = json.loads(result.as_json())
     assert isinstance(content, dict)
     return content
 
@@ -70,7 +69,7 @@ def complaints(content: object) -> list[str]:
 def full_pair() -> dict[str, Any]:
     """Two runs that differ in every field."""
     other = Step("child: read a[0]", "child", "EINVAL", None, (), (), (), (), 2, (), (), (), ())
-    return objects(Run("a", "A", (FULL,)), Run("b", "B", (other,)))
+    return objects(Run("a", "A", steps=(FULL,)), Run("b", "B", steps=(other,)))
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -83,17 +82,15 @@ def test_an_object_keeps_to_the_schema() -> None:
     assert complaints(objects(forgetful(), careful())) == []
 
 
-@for_each("known", ["A06: pieces", ""])
-def test_a_violation_keeps_to_the_schema(known: str) -> None:
+@for_each("known", ["A06: pieces", None])
+def test_a_violation_keeps_to_the_schema(known: str | None) -> None:
     """It stands with the machine that breaks the property; null where nobody knows why."""
-    runs = [forgetful(), careful()]
-    violation = Violation(runs[0].machine, "no_leak", 1, "munmap a[2:4]", "A reservation ends", known)
-    verdict = msgspec.structs.replace(judge(PROGRAM, runs, SERIES), violations=(violation,))
-    content = printed("munmap-middle", runs, verdict)
+    violation = Violation("no_leak", 1, "munmap a[2:4]", "A reservation ends", known, machine="model:6.1")
+    content = objects(msgspec.structs.replace(forgetful(), violations=(violation,)), careful())
 
     assert complaints(content) == []
     assert [len(machine["violations"]) for machine in content["machines"]] == [1, 0]
-    assert content["machines"][0]["violations"][0]["known"] == (known or None)
+    assert content["machines"][0]["violations"][0]["known"] == known
 
 
 def test_every_field_keeps_to_the_schema() -> None:
@@ -121,12 +118,12 @@ def test_a_step_of_a_schedule_keeps_to_the_schema(op: str, result: str, value: s
     step = msgspec.structs.replace(FULL, op=op, result=result, value=value)
     other = msgspec.structs.replace(step, result="ok", value=None)
 
-    assert complaints(objects(Run("a", "A", (step,)), Run("b", "B", (other,)))) == []
+    assert complaints(objects(Run("a", "A", steps=(step,)), Run("b", "B", steps=(other,)))) == []
 
 
 def test_lost_and_undecided_are_two_keys() -> None:
     """Each holds its own reason, and the other is null."""
-    unanswered = Run("model:7.3", "profile 7.3", (), undecided=Reason("no rule", Why.NO_RULE))
+    unanswered = Run("model:7.3", "profile 7.3", steps=(), undecided="no rule", why=Why.NO_RULE)
 
     machines = objects(careful(), cut(careful(), 2), unanswered)["machines"]
 
@@ -139,7 +136,7 @@ def test_lost_and_undecided_are_two_keys() -> None:
 def test_the_fields_that_were_compared_are_listed() -> None:
     """All of them where nobody chose."""
     runs = [forgetful(), careful()]
-    chosen = printed("x", runs, judge(PROGRAM, runs, {}, ("result", "ptes")))
+    chosen = printed(RunResult.of(PROGRAM, runs, {}, ("result", "ptes")))
 
     assert (list(FIELDS), ["result", "ptes"]) == (objects(*runs)["compared"], chosen["compared"])
     assert [] == complaints(chosen)
@@ -156,7 +153,7 @@ def test_a_lost_run_keeps_to_the_schema() -> None:
 @for_each("step", [1, None])
 def test_an_alarm_keeps_to_the_schema(step: int | None) -> None:
     """Kind, title and log, and the operation where there is one; other machines have none."""
-    alarm = Alarm("oops", "BUG: here", ("a line",), "munmap a" if step else "", step)
+    alarm = Alarm("oops", "BUG: here", log=("a line",), op="munmap a" if step else "", step=step)
     content = objects(msgspec.structs.replace(cut(forgetful(), 1), alarm=alarm), careful())
 
     assert complaints(content) == []
@@ -209,13 +206,41 @@ def test_the_object_says_what_was_seen() -> None:
 
 def test_a_line_is_one_line() -> None:
     """Several programs can be told apart by line."""
-    runs = [forgetful()]
+    assert "\n" not in RunResult.of(PROGRAM, [forgetful()], SERIES).as_json()
 
-    result = RunResult("munmap-middle", PROGRAM, tuple(runs), judge(PROGRAM, runs, SERIES))
-    line = PrintedRun.of(result).as_json()
 
-    assert "\n" not in line
-    assert objects(*runs) == json.loads(line)
+def as_read(result: RunResult) -> RunResult:
+    """*result* as somebody reads it who has what was printed."""
+    return msgspec.json.decode(result.as_json(), type=RunResult)
+
+
+def test_a_result_reads_back_as_itself() -> None:
+    """With an alarm, a violation, and a lost machine; what is printed is the structure itself."""
+    violation = Violation("no_leak", 1, "munmap a[2:4]", "A reservation ends", "A06: pieces")
+    alarm = Alarm("oops", "BUG: here", step=1, op="munmap a", log=("a line",))
+    runs = [
+        msgspec.structs.replace(forgetful(), violations=(violation,)),
+        msgspec.structs.replace(cut(careful(), 2), alarm=alarm),
+    ]
+    result = RunResult.of(PROGRAM, runs, SERIES)
+
+    read = as_read(result)
+
+    assert result.as_json() == read.as_json()
+    assert (PROGRAM, result.alarms, result.groups) == (read.program, read.alarms, read.groups)
+    assert [run.steps for run in runs] == [run.steps for run in read.runs]
+
+
+def test_what_only_the_machine_knows_is_not_printed() -> None:
+    """It has its default where a result is read, and the machine of a violation is that of its run."""
+    violation = Violation("no_leak", 1, "munmap a[2:4]", "A reservation ends", machine="model:6.1")
+    run = msgspec.structs.replace(forgetful(), once=("a line",), violations=(violation,))
+    result = RunResult.of(PROGRAM, [run], SERIES)
+
+    (read,) = as_read(result).runs
+
+    assert (("a line",), ()) == (run.once, read.once)
+    assert (violation,) == result.violations == as_read(result).violations
 
 
 def test_a_step_reads_back_as_itself() -> None:

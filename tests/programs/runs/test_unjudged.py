@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
-from pfnlab.programs.runs.violation import Unjudged, unjudged_steps
+from pfnlab.programs.runs.unjudged import Unjudged, unjudged_steps
 
 HELD = """pfnlab program 1
 device bar: pci, 4 pages
