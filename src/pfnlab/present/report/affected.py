@@ -15,9 +15,10 @@ from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.doubt import is_future, newer_than_known, released_kernel
 from pfnlab.kernel.bugs.here import options_lacking
 from pfnlab.kernel.bugs.kernel_name import KernelName
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
 from pfnlab.kernel.bugs.named_repairs import NamedRepairs, NamingLine, repairs_named_in
 from pfnlab.kernel.bugs.repairs import measurements_of
+from pfnlab.kernel.bugs.severity import SEVERITIES, Severity, loss_of, reach_of, severity
 from pfnlab.present.report.bug_entry import sources_of
 
 AffectedWord = Literal[
@@ -29,9 +30,6 @@ AffectedWord = Literal[
     "mended",
     "never",
 ]
-#: The severity of a row: high for a CVE, or if any user reaches the memory of others or a crash; medium if a
-#: user reaches anything else, or a privileged process such harm; else low.
-Severity = Literal["high", "medium", "low"]
 #: The states of the rows that are printed by default.
 OPEN: tuple[AffectedWord, ...] = ("has", "not known", "not with this configuration")
 #: Faults first, then differences, then rules.
@@ -63,7 +61,7 @@ class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
     :param id: the bug's number
     :param title: the bug's short name
     :param what: what happens, in Markdown
-    :param severity: by its harm and by who can reach it; of other kinds than bugs and regressions ``low``
+    :param severity: by who can reach it and what is lost; of other kinds than bugs and regressions ``low``
     :param word: the state in one word
     :param sentence: the state, with dates and commits
     :param fixed: a sentence about where it is fixed; empty if no fix is known
@@ -214,7 +212,7 @@ def _row(one: Bug, kernel: _Kernel) -> AffectedBy:
         title=one.title,
         kind=one.kind,
         what=one.what,
-        severity=_severity(one),
+        severity=severity(one),
         word=word,
         sentence=sentence,
         fixed=fixed,
@@ -268,41 +266,8 @@ def _by_changelog(
 
 def _gravity(one: Bug, row: AffectedBy) -> tuple[int | str | bool, ...]:
     """Return a row's sort key: faults first, by severity, CVE, who can reach it, and what it breaks."""
-    severity = _SEVERITIES.index(row.severity)
-    return max(_ORDER.index(row.kind), 1), severity, not one.cve, _reach(one), _harm(one), row.id
-
-
-def _severity(one: Bug) -> Severity:
-    if not one.kind.is_fault:
-        return "low"
-    is_grave, reach = _harm(one) <= _CRASH, _reach(one)
-    if one.cve or (is_grave and reach == 0):
-        return "high"
-    return "medium" if reach == 0 or (is_grave and reach <= _PRIVILEGED) else "low"
-
-
-def _reach(one: Bug) -> int:
-    return min((_REACH.index(who) for who in one.reach), default=len(_REACH))
-
-
-def _harm(one: Bug) -> int:
-    return next((at for at, words in enumerate(_HARM) if words & set(one.breaks)), len(_HARM))
-
-
-_SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
-
-
-#: Who can reach a bug, the nearest first.
-_REACH = (BugReach.USER, BugReach.PRIVILEGED, BugReach.HARDWARE, BugReach.DRIVER, BugReach.FAULT)
-_PRIVILEGED = 1
-#: Properties by harm: memory of others, then a crash or a hang, then a leak.
-_HARM = (
-    {"walks_tables", "told_free", "entries_inside", "reached", "freed_once", "flushed", "claimed_unmapped"},
-    {"no_warning", "no_deadlock", "walks_pages"},
-    {"no_leak", "no_loss", "exact", "one_mode", "fork_whole"},
-)
-#: The position of a crash or a hang.
-_CRASH = 1
+    weight = SEVERITIES.index(row.severity)
+    return max(_ORDER.index(row.kind), 1), weight, not one.cve, reach_of(one), loss_of(one), row.id
 
 
 def _sources_of_dates(one: Bug) -> tuple[str, ...]:
