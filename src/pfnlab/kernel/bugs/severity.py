@@ -17,7 +17,7 @@ SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 
 
 class Loss(IntEnum):
-    """What a violated property costs, the worst first."""
+    """The cost of a violated property, the worst first."""
 
     #: Somebody accesses or loses memory that belongs to others.
     MEMORY = 0
