@@ -104,7 +104,8 @@ ALONE: dict[str, tuple[str, ...]] = {
     ),
     "campaign.store": (
         *("base.units", "base.errors", "base.inert", "base.path_walk", "base.whole_file"),
-        *("base.files", "base.extras"),
+        # What is stored is what is printed, so it says which keys are always printed.
+        *("base.files", "base.extras", "base.result"),
     ),
 }
 

@@ -245,7 +245,7 @@ def test_a_night_takes_the_next_kernel(store: Store) -> None:
         begin_night(store, plan(kernel="next"), Path(), date(2026, 10, day), lambda: offers)
 
     records = [night_record(store, name) for name in nights_of(store, "hunt")]
-    assert ["7.3.4-1", "7.2.13-2"] == [record.kernel for record in records]
+    assert ["7.3.4-1", "7.2.13-2"] == [record.summary.kernel for record in records]
 
 
 def test_a_night_is_begun_once(store: Store) -> None:

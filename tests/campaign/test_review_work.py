@@ -107,7 +107,7 @@ def test_shards_put_together_are_the_review_of_one_process(store: Path) -> None:
 def test_what_a_shard_finds_newly_broken_is_a_verdict(store: Path) -> None:
     """With its program, as of a search."""
     with Store(str(store)) as opened:
-        seen = [one.result for one in opened.results(ResultFilter(verdict="violated"))]
+        seen = opened.results(ResultFilter(verdict="violated"))
 
     assert {"review"} == {one.task for one in seen}
     assert "no_leak" in {one.subject for one in seen}

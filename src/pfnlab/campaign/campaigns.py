@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, other_fields
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.campaign.store.rows import (
     DISCOVERIES,
@@ -18,9 +18,6 @@ from pfnlab.campaign.store.rows import (
     VERDICTS,
     WAITING,
     ResultFilter,
-    ResultKindName,
-    SeenResult,
-    Sighting,
     StoredResult,
     StoredShard,
     TaskName,
@@ -128,35 +125,6 @@ class StatusResult(Result, frozen=True, kw_only=True, tag="pfnlab-campaign/1"):
     campaigns: tuple[CampaignStatus, ...]
 
 
-class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One result, and the shards that saw it.
-
-    :param digest: identical for identical content, regardless of time and place
-    :param kind: the run of one shard, a verdict on a property or program, or a difference between machines
-    :param task: the task that found it
-    :param machines: the machines it is about
-    :param verdict: holds, violated, differs ...
-    :param scope: for a search, its scope; otherwise empty
-    :param subject: for a verdict, the property or program; for a difference, the key of its signature
-    :param program: the smallest program that shows it; may be empty
-    :param says: a description of the result
-    :param detail: details, in a form that depends on the task
-    :param sightings: the shards that saw it
-    """
-
-    digest: Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{32}$"})]
-    kind: ResultKindName
-    task: TaskName
-    machines: tuple[str, ...]
-    verdict: Annotated[str, Meta(extra_json_schema={"enum": list(VERDICTS)})]
-    scope: Annotated[str, ALWAYS] = ""
-    subject: Annotated[str, ALWAYS] = ""
-    program: Annotated[str, ALWAYS] = ""
-    says: Annotated[str, ALWAYS] = ""
-    detail: Annotated[dict[str, Any], ALWAYS] = {}
-    sightings: Annotated[tuple[Sighting, ...], ALWAYS, Meta(extra_json_schema={"minItems": 1})] = ()
-
-
 class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
     """Results from a store.
 
@@ -167,18 +135,14 @@ class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
 
     store: str
     campaigns: tuple[CampaignStatus, ...]
-    results: tuple[ListedResult, ...]
+    results: tuple[StoredResult, ...]
 
     @classmethod
     def of(
-        cls, results: Sequence[SeenResult], address: str, statuses: Sequence[CampaignStatus] = ()
+        cls, results: Sequence[StoredResult], address: str, statuses: Sequence[CampaignStatus] = ()
     ) -> ListedResults:
-        """The printed form of *results*, from the campaigns in *statuses*."""
-        listed = (
-            ListedResult(digest=one.digest, **other_fields(one.result, ()), sightings=one.sightings)
-            for one in results
-        )
-        return cls(made=Made.now(), store=address, campaigns=tuple(statuses), results=tuple(listed))
+        """*results*, from the campaigns in *statuses*."""
+        return cls(made=Made.now(), store=address, campaigns=tuple(statuses), results=tuple(results))
 
 
 def status_of(store: Store, name: str) -> CampaignStatus:
@@ -187,14 +151,14 @@ def status_of(store: Store, name: str) -> CampaignStatus:
     :raises Misuse: if the store has no such campaign
     """
     # Code that reads the structures above needs to import neither.
-    from pfnlab.campaign.night import night_summary
+    from pfnlab.campaign.night import night_record
     from pfnlab.campaign.running import stored_plan, stored_shards
 
     plan = stored_plan(store, name)
-    night = None if plan.nightly is None else night_summary(store, name)
+    night = None if plan.nightly is None else night_record(store, name).summary
     shards = stored_shards(store, name)
     seen = store.results(ResultFilter(campaign=name))
-    verdicts = Counter(one.result.verdict for one in seen if one.result.kind != "run")
+    verdicts = Counter(one.verdict for one in seen if one.kind != "run")
     states = Counter(shard.state for shard in shards)
     sightings = [sighting for one in seen for sighting in one.sightings]
     return CampaignStatus(
@@ -212,7 +176,7 @@ def status_of(store: Store, name: str) -> CampaignStatus:
         discoveries=sum(verdicts[one] for one in plan.count.verdicts) if night is None else len(night.new),
         versions=tuple(sorted({sighting.version for sighting in sightings})),
         hosts=tuple(sorted({str(sighting.host) for sighting in sightings})),
-        known=_known(one.result for one in seen),
+        known=_known(seen),
         night=night,
     )
 

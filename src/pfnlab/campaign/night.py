@@ -54,7 +54,7 @@ def begin_night(
         nights = [night_record(store, night) for night in nights_of(store, plan.name)]
         kernel = plan.nightly.kernel
         if kernel == NEXT:
-            kernel = next_kernel(offers(), [night.kernel for night in nights])
+            kernel = next_kernel(offers(), [night.summary.kernel for night in nights])
         filed = [finding for path in plan.nightly.known for finding in PlanFiles(folder).findings(path)]
         known = known_tonight(filed, nights, f"qemu:{kernel}")
         begin_campaign(store, replace(on_kernel(plan, kernel, today), name=name), folder, known)
@@ -98,18 +98,12 @@ def on_kernel(plan: Plan, kernel: str, today: date) -> Plan:
 class NightRecord(NamedTuple):
     """The results of one night.
 
-    :ivar kernel: its kernel
+    :ivar summary: its lists, as printed
     :ivar new: findings that were not known before it, by a key that is the same for all nights
-    :ivar digests: those of the results that show the new findings
-    :ivar known: the number of programs that showed each known finding, by name
-    :ivar gone: known findings that no program showed, although theirs ran again
     """
 
-    kernel: str
+    summary: NightSummary
     new: dict[str, KnownFinding]
-    digests: tuple[str, ...]
-    known: dict[str, int]
-    gone: tuple[str, ...]
 
 
 class _Detail(msgspec.Struct):
@@ -134,12 +128,12 @@ def night_record(store: Store, name: str) -> NightRecord:
     digests: dict[str, str] = {}
     for seen in store.results(ResultFilter(campaign=name)):
         try:
-            detail = msgspec.convert(seen.result.detail, _Detail)
+            detail = msgspec.convert(seen.detail, _Detail)
         except msgspec.ValidationError as wrong:
             raise damaged(store.address, f"result {seen.digest[:8]}: {wrong}") from None
         met.update(detail.known_findings)
         again |= detail.again
-        if seen.result.verdict in plan.count.verdicts and detail.signature is not None:
+        if seen.verdict in plan.count.verdicts and detail.signature is not None:
             signature = detail.signature.on(_ANY_NIGHT)
             if signature.key in names:
                 met[names[signature.key]] += 1
@@ -148,21 +142,16 @@ def night_record(store: Store, name: str) -> NightRecord:
                 new[signature.key] = KnownFinding(
                     name=slug(signature),
                     signatures=(signature,),
-                    machines=seen.result.machines,
-                    program=seen.result.program,
+                    machines=seen.machines,
+                    program=seen.program,
                     with_it=detail.with_it,
                 )
     met.update(finding for finding, shown in again.items() if shown)
     gone = sorted(finding for finding, shown in again.items() if shown is False and not met[finding])
     kernel = "" if plan.nightly is None else plan.nightly.kernel
     counts = {finding: count for finding, count in sorted(met.items()) if count > 0}
-    return NightRecord(kernel, new, tuple(digests.values()), counts, tuple(gone))
-
-
-def night_summary(store: Store, name: str) -> NightSummary:
-    """The lists of a night; raises the same errors as :func:`night_record`."""
-    night = night_record(store, name)
-    return NightSummary(kernel=night.kernel, new=night.digests, gone=night.gone, known=night.known)
+    summary = NightSummary(kernel=kernel, new=tuple(digests.values()), gone=tuple(gone), known=counts)
+    return NightRecord(summary, new)
 
 
 def known_tonight(
@@ -184,9 +173,9 @@ def known_tonight(
             if key not in names:
                 names[key] = finding.name
                 found[finding.name] = finding
-        if _series(f"qemu:{night.kernel}") == series:
-            last |= {names[key]: True for key in night.new} | dict.fromkeys(night.known, True)
-            last |= dict.fromkeys(night.gone, False)
+        if _series(f"qemu:{night.summary.kernel}") == series:
+            last |= {names[key]: True for key in night.new} | dict.fromkeys(night.summary.known, True)
+            last |= dict.fromkeys(night.summary.gone, False)
     return [
         replace(finding, again=last.get(name, series in map(_series, finding.machines)))
         for name, finding in found.items()

@@ -83,7 +83,7 @@ def answers_in(store: Store, head: ReviewHead) -> dict[int, PieceAnswer]:
     """
     known: dict[int, PieceAnswer] = {}
     for seen in store.results(ResultFilter(task="review", kind="run")):
-        content: dict[str, Any] = seen.result.detail
+        content: dict[str, Any] = seen.detail
         if other_review(msgspec.convert(content["head"], ReviewHead), head) is None:
             answers = msgspec.convert(content["answers"], list[PieceAnswer])
             known |= {answer.piece: answer for answer in answers}

@@ -41,4 +41,6 @@ def test_everything_in_it_counts(changed: dict[str, object]) -> None:
 
 def test_every_field_was_tried() -> None:
     """The list above is whole."""
-    assert 9 == len(StoredResult.__struct_fields__)
+    without = {"digest", "sightings"}
+
+    assert 9 == len(without ^ set(StoredResult.__struct_fields__))

@@ -10,7 +10,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.extras import imported_from
 from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.base.inert import csv_cell
-from pfnlab.campaign.store.rows import SeenResult, json_text
+from pfnlab.campaign.store.rows import StoredResult, json_text
 
 #: The file formats.
 FORMS = ("csv", "parquet")
@@ -22,14 +22,13 @@ COLUMNS = (
 )
 
 
-def table_rows(results: Sequence[SeenResult]) -> Iterator[tuple[Any, ...]]:
+def table_rows(results: Sequence[StoredResult]) -> Iterator[tuple[Any, ...]]:
     """The values for :data:`COLUMNS`; lists and objects are JSON."""
     for one in results:
-        result = one.result
         for sighting in one.sightings:
             yield (
-                *(one.digest, result.kind, result.task, json_text(result.machines), result.verdict),
-                *(result.scope, result.subject, result.program, result.says, json_text(result.detail)),
+                *(one.digest, one.kind, one.task, json_text(one.machines), one.verdict),
+                *(one.scope, one.subject, one.program, one.says, json_text(one.detail)),
                 *(sighting.campaign, sighting.shard, sighting.version, json_text(sighting.kernels)),
                 *(sighting.seed, sighting.host.cpu, sighting.host.cores, sighting.host.memory),
             )

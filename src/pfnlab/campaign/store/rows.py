@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
+
+from pfnlab.base.result import ALWAYS
 
 #: A run summarizes one shard; a verdict is about one property or program; a difference is between machines.
 ResultKindName = Literal["run", "verdict", "difference"]
@@ -45,37 +47,6 @@ def json_text(content: Any) -> str:
 def digest_of(content: Any) -> str:
     """A digest of JSON content that does not depend on the order of keys."""
     return hashlib.sha256(json_text(content).encode()).hexdigest()[:_DIGITS]
-
-
-class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One result, without times and places.
-
-    :param kind: run, verdict or difference
-    :param task: the task that found it: ``fuzz``, ``check``, ``catalogue``, ``meet``, ``sweep`` or ``review``
-    :param machines: the machines it is about, in order
-    :param verdict: ``differs``, ``violated``, ``alarm``, ``unexpected``, ``lost``, ``agrees``, ``holds``,
-        ``undecided``, ``unstable`` or ``complete``
-    :param scope: for a verdict from a search, the scope
-    :param subject: for a verdict, the property or program; for a difference, its signature
-    :param program: the smallest program that shows it, as text; may be empty
-    :param says: a one-line description of the result
-    :param detail: details as JSON
-    """
-
-    kind: ResultKindName
-    task: str
-    machines: tuple[str, ...]
-    verdict: str
-    scope: str = ""
-    subject: str = ""
-    program: str = ""
-    says: str = ""
-    detail: dict[str, Any] = {}
-
-    @property
-    def digest(self) -> str:
-        """A digest of the content; equal results have equal digests."""
-        return digest_of(self)
 
 
 class HostClass(msgspec.Struct, frozen=True):
@@ -192,12 +163,41 @@ class Sighting(msgspec.Struct, frozen=True):
     host: HostClass
 
 
-class SeenResult(msgspec.Struct, frozen=True):
-    """A result and its sightings."""
+class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One result, and the shards that saw it.
 
-    digest: str
-    result: StoredResult
-    sightings: tuple[Sighting, ...]
+    :param digest: identical for identical content, regardless of time and place
+    :param kind: the run of one shard, a verdict on a property or program, or a difference between machines
+    :param task: the task that found it
+    :param machines: the machines it is about
+    :param verdict: holds, violated, differs ...
+    :param scope: for a search, its scope; otherwise empty
+    :param subject: for a verdict, the property or program; for a difference, the key of its signature
+    :param program: the smallest program that shows it; may be empty
+    :param says: a description of the result
+    :param detail: details, in a form that depends on the task
+    :param sightings: the shards that saw it
+    """
+
+    #: Made from the content if empty.
+    digest: Annotated[str, ALWAYS, Meta(extra_json_schema={"pattern": "^[0-9a-f]{32}$"})] = ""
+    kind: ResultKindName
+    task: TaskName
+    machines: tuple[str, ...]
+    verdict: Annotated[str, Meta(extra_json_schema={"enum": list(VERDICTS)})]
+    scope: Annotated[str, ALWAYS] = ""
+    subject: Annotated[str, ALWAYS] = ""
+    program: Annotated[str, ALWAYS] = ""
+    says: Annotated[str, ALWAYS] = ""
+    detail: Annotated[dict[str, Any], ALWAYS] = {}
+    #: None before it is stored.
+    sightings: Annotated[tuple[Sighting, ...], ALWAYS, Meta(extra_json_schema={"minItems": 1})] = ()
+
+    def __post_init__(self) -> None:
+        """Make the digest."""
+        if self.digest == "":
+            content = msgspec.structs.replace(self, digest=UNSET, sightings=UNSET)
+            msgspec.structs.force_setattr(self, "digest", digest_of(content))
 
 
 class ResultFilter(msgspec.Struct, frozen=True, kw_only=True):

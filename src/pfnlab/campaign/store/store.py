@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.store import rows as stored
@@ -17,7 +18,7 @@ from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of, json_
 from pfnlab.campaign.store.sqlite import SqliteDatabase
 
 #: A result's columns, in the order of its struct.
-_RESULT = ", ".join(StoredResult.__struct_fields__)
+_RESULT = StoredResult.__struct_fields__[:-1]
 
 
 #: The default store, and the environment variable that names another.
@@ -173,9 +174,9 @@ class Store:
             # In a fixed order, so that two writers never deadlock.
             ordered = sorted(by_digest)
             self._database.execute_many(
-                f"INSERT INTO results (digest, {_RESULT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                f"INSERT INTO results ({', '.join(_RESULT)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (digest) DO NOTHING",
-                [(digest, *_columns(by_digest[digest])) for digest in ordered],
+                [_columns(by_digest[digest]) for digest in ordered],
             )
             self._database.execute_many(
                 "INSERT INTO sightings (campaign, shard, result, place, version, kernels, seed, host) "
@@ -250,7 +251,7 @@ class Store:
 
     # Results
 
-    def results(self, criteria: stored.ResultFilter | None = None) -> list[stored.SeenResult]:
+    def results(self, criteria: stored.ResultFilter | None = None) -> list[StoredResult]:
         """The results that match *criteria*, with their sightings, by campaign and position."""
         criteria = criteria or stored.ResultFilter()
         conditions, values = [], []
@@ -259,9 +260,9 @@ class Store:
                 conditions.append(f"{'sightings' if name == 'campaign' else 'results'}.{name} = ?")
                 values.append(value)
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        columns = ", ".join(f"results.{name}" for name in StoredResult.__struct_fields__)
+        columns = ", ".join(f"results.{name}" for name in _RESULT)
         rows = self._database.rows(
-            f"SELECT results.digest, {columns}, sightings.campaign, sightings.shard, sightings.version, "
+            f"SELECT {columns}, sightings.campaign, sightings.shard, sightings.version, "
             "sightings.kernels, sightings.seed, hosts.cpu, hosts.cores, hosts.memory "
             "FROM sightings JOIN results ON results.digest = sightings.result "
             f"JOIN hosts ON hosts.digest = sightings.host {where}"
@@ -275,14 +276,13 @@ class Store:
             result, seen = found[digest]
             if criteria.machine is None or any(_is(criteria.machine, name) for name in result.machines):
                 seen.append(self._sighting(digest, row[9:]))
-        return [
-            stored.SeenResult(digest, result, tuple(seen)) for digest, (result, seen) in found.items() if seen
-        ]
+        return [replace(result, sightings=tuple(seen)) for result, seen in found.values() if seen]
 
     def _result(self, digest: Any, row: Sequence[Any]) -> StoredResult:
-        if not isinstance(digest, str):
+        if not isinstance(digest, str) or not digest:
             raise damaged(self.address, f"a result has the digest {digest!r}")
-        return row_of(self.address, f"result {digest[:8]}", StoredResult, row, json=["machines", "detail"])
+        values, json = (digest, *row, ()), ["machines", "detail"]
+        return row_of(self.address, f"result {digest[:8]}", StoredResult, values, json=json)
 
     def _sighting(self, digest: str, row: Sequence[Any]) -> stored.Sighting:
         values = [*row[:5], dict(zip(HostClass.__struct_fields__, row[5:], strict=True))]
@@ -308,5 +308,5 @@ def _is(machine: str, name: str) -> bool:
 
 
 def _columns(result: StoredResult) -> tuple[str, ...]:
-    values = msgspec.structs.astuple(result)
+    values = msgspec.structs.astuple(result)[:-1]
     return tuple(value if isinstance(value, str) else json_text(value) for value in values)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pfnlab.base.inert import one_line, shell_word
 from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
-from pfnlab.campaign.campaigns import CampaignStatus, ListedResult, ListedResults, NightSummary
-from pfnlab.campaign.store.rows import DISCOVERIES
+from pfnlab.campaign.campaigns import CampaignStatus, ListedResults, NightSummary
+from pfnlab.campaign.store.rows import DISCOVERIES, StoredResult
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -102,14 +102,14 @@ def listing_part(content: ListedResults, *, full: bool = False) -> Part:
     return Part(content.store, count, content.outcome, (rows, Paragraph(count)))
 
 
-def _line(item: ListedResult) -> str:
+def _line(item: StoredResult) -> str:
     scope = f" scope {item.scope}" if item.scope else ""
     subject = "" if item.kind == "difference" else f" {item.subject}"
     often = f" ({len(item.sightings)} times)" if len(item.sightings) > 1 else ""
     return f"{item.task} {item.kind}: {' | '.join(item.machines)}{scope}{subject}: {item.says}{often}"
 
 
-def _chapter(item: ListedResult) -> Chapter:
+def _chapter(item: StoredResult) -> Chapter:
     return Chapter(f"{item.verdict}: {_line(item)}", tuple(program_code(item.program.strip())))
 
 
@@ -141,7 +141,7 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
         yield f"retry: pfnlab campaign resume {shell_word(campaign.name)} --isolated"
 
 
-def _counts(results: Sequence[ListedResult]) -> Sequence[Block]:
+def _counts(results: Sequence[StoredResult]) -> Sequence[Block]:
     """Return how many results there are, by task and verdict."""
     tasks = sorted({item.task for item in results})
     counts = Counter((item.verdict, item.task) for item in results)
@@ -152,6 +152,6 @@ def _counts(results: Sequence[ListedResult]) -> Sequence[Block]:
     return [Table("Results by verdict and task", ("verdict", *tasks), rows)]
 
 
-def _more(items: Sequence[ListedResult]) -> Sequence[Block]:
+def _more(items: Sequence[StoredResult]) -> Sequence[Block]:
     left = len(items) - _SHOWN
     return [Paragraph(f"And {left} more: pfnlab campaign results lists them.")] if left > 0 else []
