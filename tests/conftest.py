@@ -41,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the project's markers, and refuse a target that is none."""
     # A shell has it ignored by what it runs in the background, and so would commands that are tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A worker of pytest-xdist has it set: output would be that of a terminal.
+    os.environ.pop("COLUMNS", None)
     config.pluginmanager.register(hung)
     config.addinivalue_line("markers", "lab: needs kernels and QEMU")
     config.addinivalue_line("markers", "target(name): runs with `make test-NAME` alone (targets.py)")

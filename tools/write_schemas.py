@@ -33,14 +33,14 @@ from pfnlab.hunt.meeting.bug_run import BugRunResult
 from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult
-from pfnlab.present.report.affected import AffectsResult
-from pfnlab.present.report.bug_entry import BugEntry
-from pfnlab.present.report.bug_list import BugList
-from pfnlab.present.report.bug_search import BugFindings
-from pfnlab.present.report.patch_review import PatchReview
+from pfnlab.kernel.bugs.affected import AffectsResult
 from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
 from pfnlab.programs.runs.compared import RunResult
+from pfnlab.verbs.bug_entry import BugEntry
+from pfnlab.verbs.bug_list import BugList
+from pfnlab.verbs.bug_search import BugFindings
+from pfnlab.verbs.patch_review import PatchReview
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "schemas"
 

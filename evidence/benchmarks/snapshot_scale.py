@@ -188,7 +188,8 @@ def read(path: Path) -> tuple[int, ...]:
     from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
     from pfnlab.diagnosis.inspector.sources.bundle import Bundle
     from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
-    from pfnlab.present.document.part import part_of, terminal
+    from pfnlab.present.document.part import part_of
+    from pfnlab.present.document.terminal import terminal
 
     with silent():
         found = snapshot_of(RootFolder(path) if path.is_dir() else Bundle.at(path))

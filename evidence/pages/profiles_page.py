@@ -14,7 +14,7 @@ from pfnlab.kernel.policies.commits import NO_SWITCH
 from pfnlab.kernel.policies.profiles import SEAMS, era_of, exact
 from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, version_key
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES, fully
-from pfnlab.present.report.profile_lines import NONE, origin, span
+from pfnlab.verbs.profile_lines import NONE, origin, span
 
 _INTRO = """\
 # Profiles: which kernel behaves how

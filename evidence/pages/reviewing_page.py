@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pfnlab.discussions.posted_threads import posted_threads
+from pfnlab.kernel.functions.function_lines import releases_of
 from pfnlab.kernel.functions.known_functions import KernelFunction, kernel_functions
 from pfnlab.kernel.policies.releases import CONFIRMED
-from pfnlab.present.report.function_lines import releases_of
 
 #: The size of the page in bytes, including its last line: it is put next to a prompt.
 MOST_BYTES = 12_000

@@ -8,7 +8,7 @@ import pytest
 
 import pfnlab as pl
 from pfnlab.present.document.check_part import part
-from pfnlab.present.document.part import terminal
+from pfnlab.present.document.terminal import terminal
 
 
 @pytest.fixture(scope="module")

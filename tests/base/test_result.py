@@ -18,7 +18,7 @@ from pfnlab.campaign.work import CheckWork, check_results
 from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.present.document.check_part import part
-from pfnlab.present.document.part import terminal
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.model.model_machine import ModelMachine
 
 SOURCE = Path(__file__).parents[2] / "src" / "pfnlab"

@@ -7,12 +7,12 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.base.terminal_text import linkless, terminal_width, wrapped
+from pfnlab.base.terminal_text import ANY_WIDTH, PROSE, linkless, terminal_width, wrapped
 
 
-def test_without_a_terminal_lines_have_80_columns() -> None:
-    """A file and a pipe are none."""
-    assert 80 == terminal_width()
+def test_without_a_terminal_lines_have_any_width() -> None:
+    """A file and a pipe are none: a verb of prose says how wide."""
+    assert (ANY_WIDTH, PROSE) == (terminal_width(), terminal_width(PROSE))
 
 
 def test_lines_are_indented_behind_the_first_word() -> None:

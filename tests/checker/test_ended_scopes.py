@@ -17,7 +17,7 @@ from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.trackers.exact import Exact
 from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
 from pfnlab.present.document.check_part import part
-from pfnlab.present.document.part import terminal
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.model.model_machine import ModelMachine
 
 ENDED = [name for name in scope_names() if name.startswith("ends_")]

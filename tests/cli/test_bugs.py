@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from asking import Ask
 from for_each import for_each
 
@@ -72,8 +73,10 @@ def test_a_machine_that_cannot_tell_is_undecided(ask: Ask) -> None:
 
 
 @for_each("version", VERSIONS)
-def test_lines_of_a_kernel_fit_a_terminal(ask: Ask, version: str) -> None:
-    """80 columns where there is none."""
+def test_lines_of_a_kernel_fit_a_terminal(ask: Ask, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Of any kernel."""
+    monkeypatch.setenv("COLUMNS", "80")
+
     assert max(map(len, ask("bugs", "affects", version).out.splitlines())) <= 80
 
 

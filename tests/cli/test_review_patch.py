@@ -8,7 +8,7 @@ from pathlib import Path
 from asking import Ask
 from for_each import for_each
 
-MAILS = Path(__file__).parents[1] / "present" / "report" / "posted_mails"
+MAILS = Path(__file__).parents[1] / "verbs" / "posted_mails"
 
 
 def test_a_patch_is_answered_in_text_and_json(ask: Ask) -> None:

@@ -146,7 +146,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
         ),
         (
             "bugs affects",
-            "pfnlab.present.report.affected.affecting",
+            "pfnlab.kernel.bugs.affected.affecting",
             {"version": "6.1"},
             "pfnlab bugs affects",
         ),

@@ -40,8 +40,8 @@ _CASES = [
     StartCase(("check", "--help"), 28, _HEAVY),
     StartCase(("run", "munmap-middle", "--on", "model:7.2"), 242),
     StartCase(("litmus", "list"), 27),
-    StartCase(("explain", _LINE), 61),
-    StartCase(("kernels", "list"), 44),
+    StartCase(("explain", _LINE), 62),
+    StartCase(("kernels", "list"), 47),
     StartCase(("litmus", "show", "munmap-middle"), 60),
 ]
 

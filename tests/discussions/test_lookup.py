@@ -7,6 +7,8 @@ from for_each import for_each
 
 from pfnlab.base.errors import Misuse
 from pfnlab.discussions.lookup import ClaimList, claim_numbered, claims_by, claims_of
+from pfnlab.present.document.lists import claims
+from pfnlab.present.document.terminal import text_of
 
 
 def test_a_discussion_has_its_claims_in_order() -> None:
@@ -101,7 +103,7 @@ def test_a_list_is_read_in_columns() -> None:
     """Number, author, status, words; nothing stands behind the words."""
     found = ClaimList.of([claim_numbered("004.2"), claim_numbered("004.3")])
 
-    lines = str(found).splitlines()
+    lines = text_of(claims(found)).splitlines()
 
     assert ["004.2", "004.3"] == [line.split()[0] for line in lines]
     assert [f"“{one.quote}”" for one in found.claims] == [line[line.index("“") :] for line in lines]

@@ -25,9 +25,9 @@ from pfnlab.discussions.posted_threads import (
 from pfnlab.discussions.reading import discussion_numbers
 from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.present.report.bug_list import property_names
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.verbs.bug_list import property_names
 
 PATCHES = Path(__file__).parents[2] / "evidence" / "patches"
 

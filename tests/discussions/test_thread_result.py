@@ -16,6 +16,8 @@ from pfnlab.discussions.posted_threads import (
 )
 from pfnlab.discussions.reading import discussions
 from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
+from pfnlab.present.document import lists
+from pfnlab.present.document.terminal import text_of
 
 
 def threads() -> tuple[PostedThread, ...]:
@@ -25,7 +27,7 @@ def threads() -> tuple[PostedThread, ...]:
 
 def shown(thread: PostedThread) -> str:
     """Its text, each run of blanks as one."""
-    return " ".join(str(ThreadResult.of(thread)).split())
+    return " ".join(text_of(lists.thread(ThreadResult.of(thread))).split())
 
 
 def defect(number: str, *versions: str, kernels: str = "") -> PostedDefect:
@@ -69,14 +71,14 @@ def test_a_thread_is_shown_whole(thread: PostedThread) -> None:
 @for_each("thread", threads)
 def test_a_line_of_a_thread_fits(thread: PostedThread) -> None:
     """All but an address, which stands alone."""
-    lines = str(ThreadResult.of(thread)).splitlines()
+    lines = text_of(lists.thread(ThreadResult.of(thread)), 100).splitlines()
 
     assert [] == [line for line in lines if len(line) > 100 and "https://" not in line]
 
 
 def test_a_version_has_date_and_machine() -> None:
     """On one line; of one that is no policy the name is all."""
-    lines = str(ThreadResult.of(thread())).splitlines()
+    lines = text_of(lists.thread(ThreadResult.of(thread()))).splitlines()
 
     assert "v1, 21 January 2025  --on model:7.2,flush=none" in lines
     assert "v2" in lines
@@ -84,9 +86,9 @@ def test_a_version_has_date_and_machine() -> None:
 
 def test_a_message_is_an_address() -> None:
     """A line of its own, and the numbers of the stored archive below."""
-    lines = [line.strip() for line in str(ThreadResult.of(thread())).splitlines()]
+    lines = [line.strip() for line in text_of(lists.thread(ThreadResult.of(thread()))).splitlines()]
 
-    at = lines.index("mail         https://lore.kernel.org/all/a+b@c/")
+    at = lines.index("mail           https://lore.kernel.org/all/a+b@c/")
     assert "stored as 1, 2" == lines[at + 1]
 
 
@@ -101,9 +103,9 @@ def test_a_version_may_be_known_by_the_mail_of_another() -> None:
 def test_a_defect_may_have_been_found_nobody_says_how() -> None:
     """The line ends with who found it."""
     found = msgspec.structs.replace(defect("R98", "v2"), how="")
-    rows = str(DefectResult.of(thread(), found)).splitlines()
+    rows = text_of(lists.defect(DefectResult.of(thread(), found))).splitlines()
 
-    assert "  found by     A. Nobody" in rows
+    assert "  found by       A. Nobody" in rows
 
 
 def test_a_defect_stands_whole_once() -> None:
@@ -134,7 +136,7 @@ def test_a_thread_has_the_claims_about_it() -> None:
     found = ThreadResult.of(thread_numbered("T3"))
 
     assert {"000", "003"} == {one.number[:3] for one in found.claims}
-    assert "003.1 to 003.38" in str(found)
+    assert "003.1 to 003.38" in text_of(lists.thread(found))
 
 
 def test_a_defect_has_the_machines_of_its_versions() -> None:
@@ -147,7 +149,7 @@ def test_a_defect_has_the_machines_of_its_versions() -> None:
 
 def test_a_defect_is_shown_with_its_thread() -> None:
     """Versions, scenario, and the property that it breaks."""
-    text = " ".join(str(DefectResult.of(*defect_numbered("R11"))).split())
+    text = " ".join(text_of(lists.defect(DefectResult.of(*defect_numbered("R11")))).split())
 
     assert text.startswith("R11 T2, mmu_gather: the flush moves to free_pgtables()")
     assert "in v3, draft, v4, v5 scenario munmap of a mixed map" in text
@@ -182,4 +184,6 @@ def test_a_discussion_names_its_threads(discussion: str, threads: tuple[str, ...
 
 def test_a_line_fits_a_hundred_columns() -> None:
     """With the title, which stands last."""
-    assert [] == [line for line in str(DiscussionList.now()).splitlines() if len(line) > 100]
+    lines = text_of(lists.discussions(DiscussionList.now()), 100).splitlines()
+
+    assert [] == [line for line in lines if len(line) > 100]

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from pfnlab.explorer.answers import step_picture
 from pfnlab.explorer.stories import Story, Storyteller
+from pfnlab.kernel.functions.rule_texts import find_rule
 from pfnlab.present.picture import draw_race
-from pfnlab.present.report.rule_texts import find_rule
 from pfnlab.programs.lang.library import find_program
 
 SVG = "{http://www.w3.org/2000/svg}"

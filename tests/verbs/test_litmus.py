@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.base.errors import Misuse
+from pfnlab.present.document.lists import library
+from pfnlab.present.document.terminal import text_of
 from pfnlab.verbs.litmus import LitmusRequest, perform_list
 
 
@@ -13,7 +15,7 @@ def test_programs_stand_under_their_sections() -> None:
     said: list[str] = []
     results = perform_list(LitmusRequest(grep="munmap-middle"), said.append)
 
-    text = str(next(results))
+    text = text_of(library(next(results)))
 
     assert not said
     assert [] == list(results)

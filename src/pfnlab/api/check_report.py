@@ -87,7 +87,7 @@ class CheckReport(RowResult):
 
     def __repr__(self) -> str:
         from pfnlab.present.document.check_part import part
-        from pfnlab.present.document.part import terminal
+        from pfnlab.present.document.terminal import terminal
 
         return "\n\n".join(terminal(part(checked)) for checked in self.checks)
 

@@ -7,7 +7,7 @@ the schema (``tools/write_schemas.py``); reports read the same structure back.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import Annotated, Any, NamedTuple
 
@@ -113,11 +113,3 @@ class Result(PrintedStruct, frozen=True, kw_only=True):
 def other_fields(result: msgspec.Struct, names: Collection[str]) -> dict[str, Any]:
     """Fields of *result* other than *names*, by name, so that new fields show up everywhere."""
     return {name: getattr(result, name) for name in result.__struct_fields__ if name not in names}
-
-
-def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table with the cells of *rows* aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

@@ -8,11 +8,12 @@ import textwrap
 
 from pfnlab.base.inert import one_line
 
-#: The minimum number of columns for wrapped text.
-_LEAST = 20
+#: The minimum number of columns for wrapped text, those of a screen of prose in a file or a pipe, and more
+#: than any text has: nothing is wrapped.
+_LEAST, PROSE, ANY_WIDTH = 20, 80, 1 << 20
 
 
-def terminal_width(piped: int = 80) -> int:
+def terminal_width(piped: int = ANY_WIDTH) -> int:
     """The number of columns of the terminal on standard output, at least 20.
 
     :param piped: columns to assume for a file or a pipe, unless COLUMNS is set
@@ -39,7 +40,7 @@ def wrapped(text: str, indent: int = 0, first: str = "", *, width: int | None = 
     """
     return textwrap.wrap(
         one_line(text),
-        terminal_width() if width is None else width,
+        terminal_width(PROSE) if width is None else width,
         initial_indent=first.ljust(indent),
         subsequent_indent=" " * indent,
         break_long_words=False,

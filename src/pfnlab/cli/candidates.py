@@ -245,7 +245,7 @@ def bug_names(typed: str) -> Iterator[Candidate]:
 
 def helped_words(typed: str) -> Iterator[Candidate]:
     """List the commands, glossary words, bugs and properties."""
-    from pfnlab.present.report.rule_texts import glossary
+    from pfnlab.kernel.functions.rule_texts import glossary
     from pfnlab.verbs.pfnlab import VERBS
 
     yield from (Candidate(name, "command") for name in VERBS)

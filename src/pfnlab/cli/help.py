@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from pfnlab.base.terminal_text import terminal_width, wrapped
+from pfnlab.base.terminal_text import PROSE, terminal_width, wrapped
 from pfnlab.cli.verbs import HELP, VerbOption, VerbPage, paragraphs_of
 
 #: With fewer columns than this, an option is printed above its description, not to its left.
@@ -18,7 +18,7 @@ _BESIDE = 30
 
 def help_text(page: VerbPage) -> str:
     """Return the help, laid out for the current terminal."""
-    columns = terminal_width()
+    columns = terminal_width(PROSE)
     return "".join(f"{line}\n" for line in _lines(page, min(columns - 2, _MOST), columns < _NARROW))
 
 

@@ -1,16 +1,19 @@
 """Print the results of verbs, or write them to a file.
 
-A result is printed as JSON if the request asks for that, otherwise as the parts of its document, as its
-``str``, or in a form defined here for its verb.
+A result is printed as JSON if the request asks for that, otherwise as the blocks of its document, or in a
+form defined here for its verb.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from pfnlab.base.progress import waited
-from pfnlab.base.result import PlainText, PrintedStruct
+from pfnlab.base.result import PlainText
+
+if TYPE_CHECKING:
+    from pfnlab.present.document.blocks import Block
 
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
@@ -39,14 +42,20 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
 
 
 def _explanation(request: Any, result: Any) -> str:
+    from pfnlab.base.terminal_text import PROSE, terminal_width
+    from pfnlab.present.document.terminal import text_of
+
+    blocks: Iterable[Block]
     # A single line has no files: do not import the code that joins them.
     if hasattr(result, "findings"):
         from pfnlab.present.document.joined_part import screen as joined_screen
 
-        return joined_screen(result, full=request.full)
-    from pfnlab.present.document.explanation_part import screen
+        blocks = joined_screen(result, full=request.full)
+    else:
+        from pfnlab.present.document.explanation_part import screen
 
-    return screen(result, full=request.full)
+        blocks = screen(result, full=request.full)
+    return text_of(blocks, terminal_width(PROSE))
 
 
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
@@ -75,29 +84,40 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
             return f"{chr(10) * apart}{claim_mail(result)}"
         case "explain":
-            text = _explanation(request, result)
+            return _explanation(request, result)
         case "campaign results":
-            from pfnlab.present.document.part import terminal
             from pfnlab.present.document.results_part import listing_part
+            from pfnlab.present.document.terminal import terminal
 
             text = terminal(listing_part(result, full=request.full))
         case "campaign run" | "campaign resume" | "campaign status":
-            from pfnlab.present.document.part import terminal
             from pfnlab.present.document.results_part import status_part
+            from pfnlab.present.document.terminal import terminal
 
             text = terminal(status_part(result.campaigns if verb == "campaign status" else [result]))
         case _:
-            text = _lines(result, apart) if isinstance(result, PrintedStruct) else str(result)
+            text = _lines(result, apart)
     return f"{text}\n"
 
 
-def _lines(result: PrintedStruct, apart: bool) -> str:
+def _lines(result: Any, apart: bool) -> str:
     """Return the lines of a result."""
-    from pfnlab.present.document.part import KINDS, part_of, terminal
+    from pfnlab.present.document.terminal import text_of
 
-    if result.form() not in KINDS:
-        return "\n" * apart + str(result)
-    return "\n" * apart + terminal(part_of(result))
+    return "\n" * apart + text_of(_blocks(result)).removesuffix("\n")
+
+
+def _blocks(result: Any) -> Iterable[Block]:
+    if hasattr(result, "blocks"):
+        blocks: Iterable[Block] = result.blocks()
+        return blocks
+    from pfnlab.present.document.lists import BLOCKS
+
+    if type(result).__name__ in BLOCKS:
+        return BLOCKS[type(result).__name__](result)
+    from pfnlab.present.document.part import part_of
+
+    return part_of(result).shown
 
 
 def _page(result: Any) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.result import PrintedStruct, in_columns
+from pfnlab.base.result import PrintedStruct
 from pfnlab.base.spelling import did_you_mean, nearest
 from pfnlab.discussions.claim_questions import ClaimQuestion
 from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
@@ -78,10 +78,6 @@ class ClaimList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-claims/1")
     def of(cls, found: Iterable[NumberedClaim]) -> ClaimList:
         """A list of the claims *found*."""
         return cls(claims=tuple(map(ListedClaim.of, found)))
-
-    def __str__(self) -> str:
-        rows = [(one.number, one.author, one.status, f"“{one.quote}”") for one in self.claims]
-        return "\n".join(in_columns(rows))
 
 
 def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:

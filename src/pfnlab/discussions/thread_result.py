@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from pfnlab.base.inert import shell_word
-from pfnlab.base.result import Count, PrintedStruct, in_columns
-from pfnlab.base.units import number_of
+from pfnlab.base.result import Count, PrintedStruct
 from pfnlab.discussions.form import ClaimStatus, Discussion
 from pfnlab.discussions.lookup import ListedClaim, claims_of
 from pfnlab.discussions.posted_threads import (
     PostedDefect,
     PostedThread,
-    PostedVersion,
-    archive_address,
-    date_words,
     posted_threads,
 )
 from pfnlab.discussions.reading import discussions
-
-#: The maximum number of columns in a line; only an address may be longer.
-_WIDTH = 100
-
-#: The columns set aside for the name of a row.
-_NAME = 13
 
 
 class ThreadResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-thread/1"):
@@ -45,45 +32,6 @@ class ThreadResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-thread/
         """A thread, with the claims about it."""
         claims = (found for number in thread.claims for found in claims_of(number))
         return cls(thread=thread, claims=tuple(map(ListedClaim.of, claims)))
-
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        thread = self.thread
-        yield from _wrapped(f"{thread.number}  {thread.title}, {thread.years}")
-        if thread.stock:
-            yield from _row("before", thread.stock)
-        shown: dict[str, str] = {}
-        for version in thread.versions:
-            yield from ("", *_version_lines(version))
-            for defect in thread.defects:
-                if version.name in defect.versions:
-                    yield from _in_version(defect, version, shown)
-        kernels = [defect for defect in thread.defects if not defect.versions]
-        if kernels:
-            yield from ("", "In kernels, and in no version alone")
-            for defect in kernels:
-                yield from _defect_row(defect)
-        if thread.later:
-            yield from ("", "What came later")
-        for word in thread.later:
-            yield from _row(word.claim, f"{date_words(word.date)}, {word.who}: {word.says}")
-            yield from _messages("", word.message_ids, word.mail)
-        for number in thread.claims:
-            yield from ("", *_row(f"claims {number}", self._counted(number)))
-        if thread.remarks:
-            yield ""
-        for remark in thread.remarks:
-            yield from _row("remark", remark)
-
-    def _counted(self, discussion: str) -> str:
-        """A text with the number of claims in a discussion."""
-        found = [one for one in self.claims if one.number.startswith(f"{discussion}.")]
-        statuses = Counter(one.status for one in found)
-        counts = ", ".join(f"{status} {count}" for status, count in statuses.items())
-        listed = f"pfnlab discussions list --discussion {discussion}"
-        return f"{found[0].number} to {found[-1].number}: {counts}; {listed}"
 
 
 class DefectResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
@@ -110,90 +58,6 @@ class DefectResult(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-defect/
             defect=defect,
             on=tuple(dict.fromkeys(filter(None, having))),
         )
-
-    def __str__(self) -> str:
-        lines = [
-            *_wrapped(f"{self.defect.number}  {self.thread}, {self.title}"),
-            *_row("in", "; ".join(filter(None, (", ".join(self.defect.versions), self.defect.kernels)))),
-            *_row("scenario", self.defect.scenario),
-            *_defect_rows(self.defect),
-            *_row("on", ", ".join(self.on)),
-        ]
-        return "\n".join(lines)
-
-
-def _version_lines(version: PostedVersion) -> Iterator[str]:
-    """A version: a line with its date and policy, then its design and what became of it."""
-    head = ", ".join(filter(None, (version.name, date_words(version.date) if version.date else "")))
-    yield from _wrapped(f"{head}  --on {shell_word(version.machine)}" if version.machine else head)
-    yield from _row("design", version.design)
-    landed = ", ".join(version.landed)
-    yield from _row("landed", f"{landed} ({version.release})" if version.release and landed else landed)
-    yield from _row("fate", version.fate)
-    yield from _row("base", "" if version.machine or not version.base else f"model:{version.base}")
-    yield from _row("patch", f"evidence/patches/{version.patch}" if version.patch else "")
-    yield from _messages("mail", version.message_ids, version.mail, version.named_in)
-
-
-def _in_version(defect: PostedDefect, version: PostedVersion, printed: dict[str, str]) -> Iterator[str]:
-    """A defect, printed in full below the first version that has it and by number below the others.
-
-    :param printed: the version below which each defect is printed in full; the defect printed here is added
-    """
-    if defect.number in printed:
-        yield from _row(defect.number, f"as in {printed[defect.number]}")
-        return
-    printed[defect.number] = version.name
-    yield from _defect_row(defect)
-
-
-def _defect_row(defect: PostedDefect) -> Iterator[str]:
-    kernels = f"{defect.kernels}: " if defect.kernels else ""
-    yield from _row(defect.number, f"{kernels}{defect.scenario}")
-    when = f", {date_words(defect.when)}" if defect.when else ""
-    yield from _row("", f"{defect.found_by}{when}; {defect.fate}.")
-
-
-def _defect_rows(defect: PostedDefect) -> Iterator[str]:
-    yield from _row("found by", ": ".join(filter(None, (defect.found_by, defect.how))))
-    yield from _row("when", date_words(defect.when) if defect.when else "")
-    yield from _messages("mail", defect.message_ids, defect.mail)
-    yield from _row("fate", defect.fate)
-    yield from _row("to be shown", defect.expressible)
-    yield from _row("breaks", ", ".join(defect.properties))
-    yield from _row("not asked yet", defect.new)
-    yield from _row("bugs", ", ".join(defect.bugs))
-    yield from _row("program", defect.program)
-
-
-def _messages(
-    name: str, message_ids: Sequence[str], mail: Sequence[str], named_in: Sequence[str] = ()
-) -> Iterator[str]:
-    """The places to find messages: addresses, one per line, and numbers in the stored archive."""
-    stored = [
-        f"{words} {', '.join(found)}"
-        for words, found in (("stored as", mail), ("named in mail", named_in))
-        if found
-    ]
-    for text in (*map(archive_address, message_ids), *stored):
-        yield from _row(name, text)
-        name = ""
-
-
-def _row(name: str, text: str) -> list[str]:
-    """A name and its text; nothing if the text is empty."""
-    return _wrapped(text, f"  {name}".ljust(_NAME) + "  ", " " * (_NAME + 2)) if text else []
-
-
-def _wrapped(text: str, first: str = "", other: str = "    ") -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=other,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 class ListedThread(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,17 +137,3 @@ class DiscussionList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-discu
             threads=tuple(map(ListedThread.of, posted_threads())),
             discussions=tuple(map(ListedDiscussion.of, discussions())),
         )
-
-    def __str__(self) -> str:
-        threads = [
-            (
-                *(one.number, one.years, number_of(one.versions, "version")),
-                *(number_of(one.defects, "defect") if one.defects else "-", " ".join(one.claims), one.title),
-            )
-            for one in self.threads
-        ]
-        of_claims = [
-            (one.number, " ".join(one.threads), number_of(one.claims, "claim"), one.title)
-            for one in self.discussions
-        ]
-        return "\n".join([*in_columns(threads), "", *in_columns(of_claims)])

@@ -13,8 +13,8 @@ from pfnlab.explorer import questions
 from pfnlab.explorer.serving import MOST_SENT
 from pfnlab.explorer.stories import SEAMS, series_on_offer
 from pfnlab.explorer.walk import walkable_scopes
+from pfnlab.kernel.functions.rule_texts import find_rule
 from pfnlab.kernel.policies.releases import CONFIRMED
-from pfnlab.present.report.rule_texts import find_rule
 from pfnlab.programs.lang.library_list import library_entries
 from pfnlab.programs.lang.tokens import token_table
 from pfnlab.programs.lang.words import HEADERS, MODES, VERBS, VIAS

@@ -12,10 +12,10 @@ from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Request, S
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.bug_run import BugRunResult
-    from pfnlab.present.report.affected import AffectsResult
-    from pfnlab.present.report.bug_entry import BugEntry
-    from pfnlab.present.report.bug_list import BugList
-    from pfnlab.present.report.bug_search import BugFindings
+    from pfnlab.kernel.bugs.affected import AffectsResult
+    from pfnlab.verbs.bug_entry import BugEntry
+    from pfnlab.verbs.bug_list import BugList
+    from pfnlab.verbs.bug_search import BugFindings
 
 
 VERBS = ("list", "find", "show", "affects", "run")
@@ -52,7 +52,7 @@ class BugsRequest(Request, frozen=True, kw_only=True):
 
 def perform_list(request: BugsRequest, say: Say) -> Iterator[BugList]:
     """List the matching bugs; Misuse if the kind, property or series does not exist."""
-    from pfnlab.present.report.bug_list import BugWish, listed
+    from pfnlab.verbs.bug_list import BugWish, listed
 
     wishes = msgspec.structs.asdict(request)
     del wishes["as_json"]
@@ -77,7 +77,7 @@ class FindRequest(Request, frozen=True, kw_only=True):
 
 def perform_find(request: FindRequest, say: Say) -> Iterator[BugFindings]:
     """List the matches; Misuse if there is nothing to search for."""
-    from pfnlab.present.report.bug_search import bug_findings
+    from pfnlab.verbs.bug_search import bug_findings
 
     yield bug_findings(" ".join(request.words), every=request.every)
 
@@ -95,7 +95,7 @@ class BugRequest(Request, frozen=True, kw_only=True):
 def perform_show(request: BugRequest, say: Say) -> Iterator[BugEntry]:
     """Show the bug, or the bugs that a commit fixes or introduces; Misuse if the name is unknown."""
     from pfnlab.kernel.bugs.repairs import bugs_called
-    from pfnlab.present.report.bug_entry import BugEntry
+    from pfnlab.verbs.bug_entry import BugEntry
 
     yield from map(BugEntry.of, bugs_called(request.bug))
 
@@ -133,8 +133,8 @@ def perform_affects(request: AffectsRequest, say: Say) -> Iterator[AffectsResult
 
     :raises Misuse: if it is not a version, there is no such kernel, or a file cannot be read
     """
+    from pfnlab.kernel.bugs.affected import affecting
     from pfnlab.kernel.policies.kconfig import options_of
-    from pfnlab.present.report.affected import affecting
 
     options = options_of(request.config) if request.config is not None else None
     yield affecting(

@@ -54,12 +54,15 @@ def perform(request: HelpRequest, say: Say) -> Iterator[PlainText]:
 
         yield PlainText(schema_text(word))
         return
-    from pfnlab.present.report.word_meanings import meanings
+    from pfnlab.base.terminal_text import PROSE, terminal_width
+    from pfnlab.present.document.terminal import text_of
+    from pfnlab.verbs.word_meanings import meanings
 
     found = meanings(word)
     if not found:
         raise Misuse(f"no help for {word!r}{_instead(word)}")
-    yield PlainText("\n".join("".join(f"{line}\n" for line in one.lines()) for one in found))
+    blocks = (block for one in found for block in one.blocks())
+    yield PlainText(text_of(blocks, terminal_width(PROSE)))
 
 
 def _script(shell: str) -> str:
@@ -76,8 +79,8 @@ def _instead(word: str) -> str:
     from pfnlab.base.inert import shell_word
     from pfnlab.base.spelling import near_words
     from pfnlab.kernel.functions.known_functions import kernel_functions
-    from pfnlab.present.report.word_meanings import known_words
     from pfnlab.verbs.pfnlab import VERBS
+    from pfnlab.verbs.word_meanings import known_words
 
     # An identifier that is only somewhat like a known word is more often another function than a misspelling.
     is_identifier = _IDENTIFIER.fullmatch(word) is not None

@@ -18,6 +18,7 @@ from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say, r
 if TYPE_CHECKING:
     from pfnlab.lab.images.inside_cache import CacheEntry
     from pfnlab.lab.sizes.kernel_sizes import ListedSizes
+    from pfnlab.present.document.blocks import Cell
 
 
 VERBS = ("list", "fetch", "rm", "build", "meet", "diff", "sizes")
@@ -57,9 +58,11 @@ class KernelsRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
-    """Yield a line for each kernel in the archive, with its cache state, then those built here."""
+    """List the kernels in the archive, with their cache states, then those built here."""
     from pfnlab.lab.building.built import built_kernels
     from pfnlab.lab.images.kernels import inventory, read_lists
+    from pfnlab.present.document.blocks import cells, headed, named_rows
+    from pfnlab.present.document.terminal import printed
 
     if request.newest and not request.tested:
         raise Misuse("--newest is one of the tested kernels: add --tested")
@@ -72,21 +75,18 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
     if request.tested:
         yield from _tested_lines(request)
         return
-    rows = [("version", "is", "cached", "package")]
+    rows = []
     for kernel in inventory():
         in_cache = "damaged: fetch it again" if kernel.damaged else "yes" if kernel.cached else "-"
         package = kernel.offer.package if kernel.offer else None
         origin = f"{package.name} from {package.suite}" if package else "not offered"
         if package is None and not kernel.confirmed:
             origin = "lists incomplete: --refresh"
-        rows.append((kernel.version, kernel.status, in_cache, f"{kernel.package_version} {origin}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield PlainText.line("   ".join([*cells, row[3]]).rstrip())
-    if own_kernels := built_kernels():
-        yield PlainText.line("\nbuilt here:")
-        yield from (PlainText.line(f"  qemu:{kernel.name}   {kernel.origin}") for kernel in own_kernels)
+        rows.append(cells(kernel.version, kernel.status, in_cache, f"{kernel.package_version} {origin}"))
+    own = ((f"qemu:{kernel.name}", kernel.origin) for kernel in built_kernels())
+    yield printed(
+        *headed("", ("version", "is", "cached", "package"), rows, 4), *named_rows("built here:", own)
+    )
 
 
 def _tested_lines(request: KernelsRequest) -> Iterator[PlainText]:
@@ -107,35 +107,33 @@ def _cache_lines() -> Iterator[PlainText]:
     from pfnlab.base.units import in_mib
     from pfnlab.lab.images.cache import cache_root
     from pfnlab.lab.images.inside_cache import stored
+    from pfnlab.present.document.blocks import Paragraph, headed
+    from pfnlab.present.document.terminal import printed
 
-    root = cache_root()
-    things = stored()
-    rows = [("", "how many", "size", "last used")]
-    for kind in dict.fromkeys(thing.kind for thing in things):
-        rows.append(_row(kind, [thing for thing in things if thing.kind == kind]))
-    if things:
-        rows.append(_row("all", things))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        for row in rows:
-            cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
-            yield PlainText.line("   ".join(cells).rstrip())
-        yield PlainText.line("")
+    root, things = cache_root(), stored()
+    kinds = dict.fromkeys(thing.kind for thing in things)
+    rows = [_row(kind, [thing for thing in things if thing.kind == kind]) for kind in kinds]
+    rows += [_row("all", things)] if things else []
     free = in_mib(shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free)
-    yield PlainText.line(f"{root}{'' if things else ' is empty'}; {free} free")
-    if things:
-        yield PlainText.line(
-            "`pfnlab kernels rm --older DAYS` removes entries unused for DAYS days; they can be "
-            "fetched or made again"
-        )
+    says = (
+        "`pfnlab kernels rm --older DAYS` removes entries unused for DAYS days; they can be fetched or made "
+        "again"
+    )
+    yield printed(
+        *headed("", ("", "how many", "size", "last used"), rows, 4),
+        Paragraph(f"{root}{'' if things else ' is empty'}; {free} free"),
+        *([Paragraph(says)] if things else []),
+    )
 
 
-def _row(kind: str, things: list[CacheEntry]) -> tuple[str, str, str, str]:
+def _row(kind: str, things: list[CacheEntry]) -> tuple[Cell, ...]:
     import time
 
     from pfnlab.base.units import in_mib
+    from pfnlab.present.document.blocks import cells
 
     day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in things)))
-    return kind, f"{len(things):,}", in_mib(sum(thing.size for thing in things)), day
+    return cells(kind, f"{len(things):,}", in_mib(sum(thing.size for thing in things)), day)
 
 
 #: The fallback for each role in the tests.

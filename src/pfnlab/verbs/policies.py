@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say
+
+if TYPE_CHECKING:
+    from pfnlab.present.document.blocks import Block
 
 VERBS = ("list", "show")
 
@@ -18,41 +21,38 @@ class PolicyListRequest(Request, frozen=True, kw_only=True):
 
 def perform_list(request: PolicyListRequest, say: Say) -> Iterator[PlainText]:
     """List every policy with its first sentence, then the profiles."""
-    yield PlainText("".join(f"{line}\n" for line in _lines()))
+    from pfnlab.present.document.terminal import printed
+
+    yield printed(*_blocks())
 
 
-def _lines() -> Iterator[str]:
+def _blocks() -> Iterator[Block]:
     from pfnlab.kernel.policies.releases import CONFIRMED
+    from pfnlab.kernel.policies.seams import VM_PAT_ERAS
     from pfnlab.kernel.policies.shipped_policies import all_policies
+    from pfnlab.present.document.blocks import named_rows
     from pfnlab.programs.runs.named_machines import all_series
 
     policies = list(all_policies())
-    width = max((len(policy.name) for policy in policies), default=0)
     for seam in dict.fromkeys(policy.seam for policy in policies):
-        yield seam
-        for policy in policies:
-            if policy.seam == seam:
-                yield f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}"
-        if seam == "trackers":
-            from pfnlab.kernel.policies.seams import VM_PAT_ERAS
-
-            # A single tracker, with the fixes of its time.
-            yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
-        yield from _places(seam)
+        rows = [(one.name, one.says.partition("\n")[0]) for one in policies if one.seam == seam]
+        # A single tracker, with the fixes of its time.
+        rows += VM_PAT_ERAS.items() if seam == "trackers" else ()
+        yield from named_rows(seam, (*rows, *_places(seam)))
     series = all_series()
-    yield "profiles"
-    yield f"  {', '.join(name for name in series if name in CONFIRMED)}"
-    yield f"  not confirmed on a kernel: {', '.join(name for name in series if name not in CONFIRMED)}"
+    confirmed = ", ".join(name for name in series if name in CONFIRMED)
+    others = ", ".join(name for name in series if name not in CONFIRMED)
+    yield from named_rows("profiles", [(confirmed,), (f"not confirmed on a kernel: {others}",)], ("",))
 
 
-def _places(folder: str) -> Iterator[str]:
-    """Return the places of a seam that may have a policy of their own."""
+def _places(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield the places of a seam that may have a policy of their own."""
     from pfnlab.kernel.policies import FOLDERS
     from pfnlab.kernel.policies.seams import PLACES
 
     for seam, places in PLACES.items():
         if FOLDERS[seam] == folder:
-            yield f"  for one place: {', '.join(f'{seam}.{place}=' for place in places)}"
+            yield "for one place", ", ".join(f"{seam}.{place}=" for place in places)
 
 
 class PolicyRequest(Request, frozen=True, kw_only=True):
@@ -70,28 +70,31 @@ class PolicyRequest(Request, frozen=True, kw_only=True):
 
 def perform_show(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
     """Return the source, or the switches; Misuse if there is no such policy or profile."""
-    from pfnlab.present.report.profile_lines import profile_lines, two_profiles
+    from pfnlab.present.document.terminal import printed
+    from pfnlab.verbs.profile_lines import profile_blocks, two_profiles
 
     if request.other is not None:
-        lines = two_profiles(_version(request.name), _version(request.other))
+        yield printed(*two_profiles(_version(request.name), _version(request.other)))
     elif request.name[:1].isdigit():
-        lines = profile_lines(_version(request.name))
+        yield printed(*profile_blocks(_version(request.name)))
     else:
-        yield PlainText(_one(request.name))
-        return
-    yield PlainText.line("\n".join(lines))
+        yield _one(request.name)
 
 
-def _one(name: str) -> str:
+def _one(name: str) -> PlainText:
     """Return the source of a policy, or the switches of one of its eras; Misuse if the name is unknown."""
     from pfnlab.base.spelling import guess
     from pfnlab.kernel.policies.seams import VM_PAT_ERAS, era_switches
     from pfnlab.kernel.policies.shipped_policies import all_policies
+    from pfnlab.present.document.blocks import Paragraph, named_rows
+    from pfnlab.present.document.terminal import printed
     from pfnlab.programs.runs.named_machines import all_series
 
     if name in VM_PAT_ERAS:
-        switches = (f"{switch:<26} {'on' if on else 'off'}\n" for switch, on in era_switches(name).items())
-        return f"{name}: {VM_PAT_ERAS[name]}; from commit messages\n\n{''.join(switches)}"
+        switches = ((switch, "on" if on else "off") for switch, on in era_switches(name).items())
+        return printed(
+            Paragraph(f"{name}: {VM_PAT_ERAS[name]}; from commit messages"), *named_rows("", switches)
+        )
     sources = {policy.name: policy.source for policy in all_policies()}
     if name not in sources:
         choices = [*sources, *VM_PAT_ERAS, *all_series()]
@@ -99,7 +102,7 @@ def _one(name: str) -> str:
             f"no policy or profile {name!r}: {guess(name, choices)}known are {', '.join(choices)}, "
             "and exact versions such as 6.12.94"
         )
-    return sources[name]
+    return PlainText(sources[name])
 
 
 def _version(name: str) -> str:

@@ -18,7 +18,7 @@ from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say, r
 
 if TYPE_CHECKING:
     from pfnlab.checker.review.review_result import ReviewResult
-    from pfnlab.present.report.patch_review import PatchReview
+    from pfnlab.verbs.patch_review import PatchReview
 
 
 class ReviewRequest(Request, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult | PatchRe
 
 def _of_patch(request: ReviewRequest) -> PatchReview:
     from pfnlab.lab.building.mailed_patches import read_mailed
-    from pfnlab.present.report.patch_review import PatchReview
+    from pfnlab.verbs.patch_review import PatchReview
 
     if request.design is not None and _is_patch(request.design):
         raise Misuse(f"{request.design} has no --patch: write --patch before each file")

@@ -26,7 +26,7 @@ _WORDS = {
 }
 
 #: What asks for special properties by lists that are on their way out.
-_LEFT = {"checker/judging/known.py", "present/report/affected.py"}
+_LEFT = {"checker/judging/known.py", "kernel/bugs/affected.py"}
 
 
 def named(text: str) -> Iterator[tuple[int, str]]:

@@ -10,6 +10,7 @@ from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.explanation import ExplainedEvent, ExplainResult, explained
 from pfnlab.diagnosis.messages.family_files import families
 from pfnlab.present.document.explanation_part import screen
+from pfnlab.present.document.terminal import text_of
 
 FREED = "x86/PAT: viewer:{pid} freeing invalid memtype [mem 0xd1200000-0xd12fffff]"
 LISTED = "PAT memtype list:\nPAT: [mem 0x00000000d1200000-0x00000000d1300000] uncached-minus"
@@ -176,7 +177,7 @@ def test_a_line_fits_on_a_screen(family: object, wording: object) -> None:
     """Twelve lines of eighty columns, the answer first, and the meaning never cut."""
     found = result(rendered(getattr(wording, "text", "")))
 
-    rows = screen(found, full=False).splitlines()
+    rows = text_of(screen(found, full=False), 80).splitlines()
     assert len(rows) <= 12
     assert all(len(row) <= 80 for row in rows)
     assert found.answer.startswith(rows[0].rstrip())
@@ -194,7 +195,7 @@ def test_harmless_events_are_one_counted_line() -> None:
     )
     found = result(text)
 
-    rows = screen(found, full=False).splitlines()
+    rows = text_of(screen(found, full=False), 80).splitlines()
 
     assert "Nothing to do." == rows[0]
     assert 1 == sum("harmless: " in row for row in rows)
@@ -205,7 +206,7 @@ def test_long_has_rules_and_reproducers() -> None:
     """The short form has neither."""
     found = result(FREED.format(pid=9))
 
-    short, long = (screen(found, full=full) for full in (False, True))
+    short, long = (text_of(screen(found, full=full), 80) for full in (False, True))
     assert "pfnlab run munmap-middle" in long and "S2.4" in long
     assert "pfnlab run" not in short and "S2.4" not in short
 
@@ -215,7 +216,7 @@ def test_many_things_are_cut() -> None:
     lines = [f"pci 0000:{bus:02x}:00.0: BAR 0: failed to assign [mem size 0x1000]" for bus in range(30)]
     found = result("\n".join(lines))
 
-    shown = screen(found, full=False)
+    shown = text_of(screen(found, full=False), 80)
 
     assert 30 == found.to_review
     assert "20 more to review: --long lists them" in shown

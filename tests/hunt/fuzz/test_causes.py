@@ -27,7 +27,7 @@ from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.hunt.fuzz.signature import Signature, signatures_of
 from pfnlab.present.document.campaign_part import part
-from pfnlab.present.document.part import terminal
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Mmap, Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -20,8 +20,9 @@ from pfnlab.hunt.fuzz.hunt import FIRST_PART, Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
 from pfnlab.hunt.fuzz.rounds import DrawnRound
 from pfnlab.present.document.campaign_part import part
-from pfnlab.present.document.part import part_of, terminal
+from pfnlab.present.document.part import part_of
 from pfnlab.present.document.read import result_of
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

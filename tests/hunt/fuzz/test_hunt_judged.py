@@ -15,7 +15,7 @@ from pfnlab.hunt.fuzz.filing import Folder
 from pfnlab.hunt.fuzz.hunt import Hunt, _ends_too
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.present.document.campaign_part import part
-from pfnlab.present.document.part import terminal
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.ops import Munmap, Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine

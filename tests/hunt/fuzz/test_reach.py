@@ -7,7 +7,7 @@ from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.hunt.fuzz.reach import KnownRow, note_known
 from pfnlab.present.document.campaign_part import part
-from pfnlab.present.document.part import terminal
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program

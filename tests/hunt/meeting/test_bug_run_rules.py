@@ -11,13 +11,13 @@ from for_each import for_each
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.meeting.bug_run import held_answer, program_file
 from pfnlab.kernel.bugs.known_bugs import Bug, HeldBy, all_bugs, bug
-from pfnlab.present.report.bug_entry import BugEntry
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
+from pfnlab.verbs.bug_entry import BugEntry
 
 HELD = [one for one in all_bugs() if one.holds]
 

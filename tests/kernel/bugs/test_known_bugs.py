@@ -15,9 +15,9 @@ from pfnlab.kernel.bugs.kernel_name import release_key
 from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, BugKind, all_bugs, bug
 from pfnlab.kernel.policies.releases import CONFIRMED, series_of
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES
-from pfnlab.present.report.bug_list import property_names
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.runs.golden import golden_path, read_golden
+from pfnlab.verbs.bug_list import property_names
 
 PROGRAMS = {path.stem for path in (Path(__file__).parents[3] / "litmus").rglob("*.pfn")}
 

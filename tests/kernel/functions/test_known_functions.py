@@ -15,9 +15,9 @@ from pfnlab.kernel.functions.known_functions import (
     functions_in,
     kernel_functions,
 )
+from pfnlab.kernel.functions.rule_texts import find_rule, rule_numbers
 from pfnlab.kernel.policies.releases import RELEASES
-from pfnlab.present.report.bug_list import property_names
-from pfnlab.present.report.rule_texts import find_rule, rule_numbers
+from pfnlab.verbs.bug_list import property_names
 
 ALL = tuple(kernel_functions().values())
 

@@ -15,7 +15,7 @@ from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.present.document.check_part import part
-from pfnlab.present.document.part import terminal
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -17,7 +17,8 @@ from pfnlab.present.document.blocks import (
     Table,
     cell,
 )
-from pfnlab.present.document.part import Part, terminal
+from pfnlab.present.document.part import Part
+from pfnlab.present.document.terminal import terminal
 
 
 def shown(*blocks: Block, facts: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> list[str]:

@@ -6,8 +6,9 @@ import msgspec
 
 from pfnlab.base.result import Outcome
 from pfnlab.discussions.thread_reviews import PostedReviews, ReviewedRow, ShownProperty
-from pfnlab.present.document.part import part_of, terminal
+from pfnlab.present.document.part import part_of
 from pfnlab.present.document.read import result_of
+from pfnlab.present.document.terminal import terminal
 
 _PROGRAM = "pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar[0:4] wc shared rw\nmunmap a[0]\n"
 

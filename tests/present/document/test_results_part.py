@@ -8,8 +8,8 @@ import pytest
 from pfnlab.base.result import Outcome
 from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.present.document.blocks import Bullets, Chapter, Table
-from pfnlab.present.document.part import terminal
 from pfnlab.present.document.results_part import listing_part, part, status_part
+from pfnlab.present.document.terminal import terminal
 
 CAMPAIGN = {
     **{"name": "nightly", "says": "", "running": False, "shards": 1, "done": 1, "waiting": 0, "isolated": []},

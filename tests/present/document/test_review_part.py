@@ -10,9 +10,9 @@ from for_each import for_each
 
 from pfnlab.base.result import Outcome
 from pfnlab.checker.review.review_result import OperationCost, ReviewResult, ReviewStage
-from pfnlab.present.document.part import terminal
 from pfnlab.present.document.read import result_of
 from pfnlab.present.document.review_part import part
+from pfnlab.present.document.terminal import terminal
 
 SAMPLE = Path(__file__).parent / "samples" / "review.json"
 

@@ -17,7 +17,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import write_whole
-from pfnlab.base.result import Outcome, in_columns
+from pfnlab.base.result import Outcome
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.btf import Btf
@@ -187,17 +187,6 @@ class ListedSizes(NamedTuple):
     def as_json(self) -> str:
         """The structures as JSON, with every hole and member."""
         return msgspec.json.format(msgspec.json.encode(dict(self.kernels)), indent=1).decode()
-
-    def __str__(self) -> str:
-        return "\n".join(line for label, structures in self.kernels for line in _listed(label, structures))
-
-
-def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
-    rows = [("structure", "bytes", "padding", "holes")]
-    for name, structure in structures.items():
-        rows.append((name, str(structure.size), str(structure.padding or "-"), holes_in_words(structure)))
-    yield f"{label}:"
-    yield from (f"  {line}" for line in in_columns(rows))
 
 
 #: The size of each word in a tracker's field: a pointer, a frame or a size.

@@ -12,18 +12,19 @@ from typing import ClassVar, Literal
 import msgspec
 
 #: The tone of a cell or sentence: as expected, different from the first, a violation, or of little interest.
-#: It is never conveyed by colour alone: :data:`SIGNS` are printed as well.
-Tone = Literal["", "good", "lit", "bad", "pale"]
+#: It is never conveyed by colour alone: :data:`SIGNS` are printed as well. A title is in the tone ``head``.
+Tone = Literal["", "good", "lit", "bad", "pale", "head"]
 #: The sign printed after a text in a given tone.
 SIGNS: dict[str, str] = {"lit": " <"}
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A table cell, monospaced if it is *code*."""
+    """A table cell, monospaced if it is *code*; a line that ends in *loud* is bad, whatever the tone."""
 
     lines: tuple[str, ...] = ()
     tone: Tone = ""
     code: bool = False
+    loud: str = ""
 
     @property
     def text(self) -> str:
@@ -46,13 +47,31 @@ def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
 class Paragraph(msgspec.Struct, frozen=True):
     """One or more sentences.
 
-    :param wrapped: whether a terminal wraps it to its width
+    :param rows: the maximum number of lines in a terminal, which cuts off the rest; 0 for any number
+    :param tail: text at its end that is never cut off
+    :param whole: whether a terminal leaves its lines whole, e.g. a line of a log
     """
 
     kind: ClassVar[str] = "paragraph"
     text: str
     tone: Tone = ""
-    wrapped: bool = False
+    rows: int = 0
+    tail: str = ""
+    whole: bool = False
+
+
+class Brief(msgspec.Struct, frozen=True):
+    """Paragraphs on a screen, and between them as many sentences as *most* lines have room for.
+
+    :param around: the paragraphs before and after the sentences
+    :param indent: the indentation of the sentences
+    """
+
+    kind: ClassVar[str] = "brief"
+    around: tuple[tuple[Paragraph, ...], tuple[Paragraph, ...]]
+    sentences: tuple[str, ...]
+    most: int
+    indent: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -77,10 +96,10 @@ class Bullets(msgspec.Struct, frozen=True):
             yield first, tuple(rest)
 
 
-def listed(lead: str, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
+def below(lead: str, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
     """Yield a bullet item, and the lines below it indented by two columns; nothing if there are no lines."""
-    if below := tuple(f"  {line}" for line in lines):
-        yield (lead, *below)
+    if found := tuple(f"  {line}" for line in lines):
+        yield (lead, *found)
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -93,7 +112,9 @@ class Table(msgspec.Struct, frozen=True):
     :param under: the columns by which a terminal indents lines below a row, and the minimum
         width of the first column
     :param headed: whether a terminal also shows the caption and the column names
-    :param wrapped: whether a terminal shows the caption, and wraps the last column to its width
+    :param listed: whether a terminal shows the caption, with the rows indented below it, and a
+        new line for each line of a cell
+    :param marked: whether columns are machines side by side, and a row ends in a mark if one differs
     """
 
     kind: ClassVar[str] = "table"
@@ -104,7 +125,16 @@ class Table(msgspec.Struct, frozen=True):
     below: tuple[Chapter | None, ...] = ()
     under: int = 4
     headed: bool = False
-    wrapped: bool = False
+    listed: bool = False
+    marked: bool = False
+
+
+def named_rows(
+    caption: str, rows: Iterable[Iterable[str]], head: tuple[str, ...] = ("", "")
+) -> Iterator[Table]:
+    """Yield a list of names with texts, below a caption if there is one; nothing without rows."""
+    if found := tuple(cells(*row, code=False) for row in rows):
+        yield Table(caption, head, found, tuple(range(len(head))), listed=True)
 
 
 def headed(
@@ -170,7 +200,7 @@ class Contents(msgspec.Struct, frozen=True):
     entries: tuple[ContentsEntry, ...]
 
 
-Block = Paragraph | Facts | Bullets | Table | Code | Figure | DrawnFigures | Chapter | Contents
+Block = Paragraph | Brief | Facts | Bullets | Table | Code | Figure | DrawnFigures | Chapter | Contents
 
 
 class Document(msgspec.Struct, frozen=True):

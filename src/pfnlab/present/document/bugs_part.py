@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pfnlab.base.terminal_text import linkless
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.bug_run import BugRunResult, HeldMachine, ShownMachine, ShownProgram
+from pfnlab.kernel.bugs.affected import AffectedBy, AffectsResult
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells
 from pfnlab.present.document.part import Part, part_of_result, program_code, section
-from pfnlab.present.report.affected import AffectedBy, AffectsResult
 
 
 def affects_part(content: AffectsResult) -> Part:
@@ -53,7 +53,7 @@ _GROUPS: tuple[tuple[str, Callable[[AffectedBy], bool]], ...] = (
 
 
 def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
-    yield from (Paragraph(text, wrapped=True) for text in content.about)
+    yield from (Paragraph(text) for text in content.about)
     rows = content.rows
     notes = Counter(row.note for row in rows if row.note)
     marks = {note: f"[{at}]" for at, note in enumerate((note for note, n in notes.items() if n > 1), 1)}
@@ -63,12 +63,10 @@ def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
         left = [row for row in left if row not in group]
         yield from _affects_table(caption, group, marks)
     yield from _affects_table("Others", left, marks)
-    yield from (Paragraph(f"{mark} {note}", wrapped=True) for note, mark in marks.items())
+    yield from (Paragraph(f"{mark} {note}") for note, mark in marks.items())
     if content.left_out:
         number = number_of(content.left_out, "entry", "entries")
-        yield Paragraph(
-            f"{number} not shown (fixed, introduced later, or rules): add --all.", "pale", wrapped=True
-        )
+        yield Paragraph(f"{number} not shown (fixed, introduced later, or rules): add --all.", "pale")
 
 
 def _affects_table(caption: str, rows: list[AffectedBy], marks: Mapping[str, str]) -> Iterator[Block]:
@@ -76,7 +74,7 @@ def _affects_table(caption: str, rows: list[AffectedBy], marks: Mapping[str, str
     if rows:
         cells_of = tuple(_affected_row(row, marks) for row in rows)
         glance = (0, 1, 2) if any(row.kind.is_fault for row in rows) else (0, 2)
-        yield Table(caption, head, cells_of, glance=glance, wrapped=True)
+        yield Table(caption, head, cells_of, glance=glance, listed=True)
 
 
 def _affected_row(row: AffectedBy, marks: Mapping[str, str]) -> tuple[Cell, ...]:

@@ -1,6 +1,5 @@
 """Part for ``check``: a search and its verdicts."""
 
-import textwrap
 from collections.abc import Iterator
 
 from pfnlab.base.errors import ProgramError
@@ -75,7 +74,7 @@ def _gaps(content: CheckResult) -> Iterator[str]:
             yield f"never ok: {kind} ({failed})"
     yield from (f"not taken: {branch}" for branch in content.untaken or ())
     counts = ", ".join(f"{kind} {sum(results.values()):,}" for kind, results in content.fired.items())
-    yield textwrap.fill(f"steps: {counts}", 110, subsequent_indent="       ")
+    yield f"steps: {counts}"
     for number, member in enumerate(content.swarm):
         without = f", without {', '.join(member.without)}" if member.without else ""
         violated = f"; violated {', '.join(member.violated)}" if member.violated else ""

@@ -1,8 +1,7 @@
 """Part for ``explain``: the answer, then events: what happened, to which process, and what to do."""
 
 import re
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from pfnlab.base.inert import shell_path
 from pfnlab.base.units import number_of, size_text
@@ -18,8 +17,8 @@ from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 from pfnlab.diagnosis.messages.kernel_said import KernelSure
 from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import kernel_name
-from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone, listed
-from pfnlab.present.document.part import Part, part_of_result, terminal
+from pfnlab.present.document.blocks import Block, Brief, Bullets, Paragraph, Tone, below
+from pfnlab.present.document.part import Part, part_of_result
 
 _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.LOOK: "lit",
@@ -34,10 +33,8 @@ _MOST, _MOST_CAUSES = 6, 4
 _MOST_TOLD = 2
 
 
-#: The screen width, and the number of lines per event on a screen.
-_COLUMNS, _MOST_LINES = 80, 8
-#: The maximum number of lines in one part of an event.
-_MOST_PART = 2
+#: The number of lines per event on a screen, and in one part of an event.
+_MOST_LINES, MOST_PART = 8, 2
 #: The maximum number of events on a screen, and of notes about a file.
 _MOST_THINGS, _MOST_NOTES = 10, 3
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z])")
@@ -49,28 +46,10 @@ def part(content: ExplainResult) -> Part:
     return part_of_result(content, "Explanation", content.answer or content.says, everything(content))
 
 
-def screen(content: ExplainResult, *, full: bool) -> str:
-    """Return the lines for a terminal: the answer, and what to review; with *full*, everything."""
-    return rows_of(content, everything(content) if full or content.causes else brief(content))
-
-
-def rows_of(content: ExplainResult, blocks: Iterable[Block]) -> str:
-    """Return the rows of a screen: the answer, then *blocks*."""
-    shown = part_of_result(content, "Explanation", content.answer, blocks, first=content.answer)
-    lines = terminal(shown).splitlines()
-    return "\n".join(row for line in lines for row in _rows(line))
-
-
-def _rows(line: str) -> list[str]:
-    """Split a line into rows of a screen; text without blanks is not split."""
-    indent = line[: len(line) - len(line.lstrip())]
-    return _wrapped(line, indent + _INDENT) if len(line) > _COLUMNS else [line]
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text, _COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+def screen(content: ExplainResult, *, full: bool) -> Iterator[Block]:
+    """Yield the blocks for a terminal: the answer, and what to review; with *full*, everything."""
+    yield Paragraph(content.answer)
+    yield from everything(content) if full or content.causes else brief(content)
 
 
 def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
@@ -85,8 +64,7 @@ def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
         yield Paragraph("")
         if len(content.boots) > 1:
             yield Paragraph(f"{boot.host or 'an unnamed machine'}: {_kernel(boot)}")
-        for line in _summary(lead, group, boot):
-            yield Paragraph(line, _TONES[group[0].verdict])
+        yield _summary(lead, group, boot)
     if len(shown) > _MOST_THINGS:
         yield Paragraph(f"{len(shown) - _MOST_THINGS:,} more to review: --long lists them")
     for _, event in events:
@@ -100,64 +78,41 @@ def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
         if rest:
             titles = dict.fromkeys(event.title for event in rest)
             word = "a state" if verdict is FamilyVerdict.DEPENDS else verdict.value
-            yield Paragraph(_cut(f"{word}: {number_of(len(rest), 'event')} ({'; '.join(titles)})"), "pale")
+            says = f"{word}: {number_of(len(rest), 'event')} ({'; '.join(titles)})"
+            yield Paragraph(says, "pale", rows=1)
     if content.strange:
-        yield Paragraph(_cut(f"not understood: {content.strange[0]}"))
+        yield Paragraph(f"not understood: {content.strange[0]}", rows=1)
     if content.dropped:
         yield Paragraph(f"dropped: {number_of(content.dropped, 'line')} of further events")
     if events or content.says != content.answer:
         yield Paragraph(content.says if not events else f"{content.says} More: --long.")
 
 
-def _cut(text: str, most: int = _COLUMNS) -> str:
-    """Truncate the text to one row on a screen."""
-    return text if len(text) <= most else f"{text[: most - 4].rstrip()} ..."
-
-
-def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) -> Iterator[str]:
-    """Yield an event in at most ``_MOST_LINES`` lines: its line, meaning, object, advice and bug."""
+def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) -> Brief:
+    """Return an event in at most ``_MOST_LINES`` lines: its line, meaning, object, advice and bug."""
     event, count = group[0], sum(one.count for one in group)
     of = f", {len(group)} processes" if len(group) > 1 else ""
     tail = f"  ({number_of(count, 'time')}{of})" if count > 1 else ""
     # A single event is the answer, which was shown above.
-    rows = few(f"{lead}{event.thing[:1].upper()}{event.thing[1:]}.") if lead else []
-    rows.append(_cut(f"{_INDENT if lead else ''}{' '.join(event.text.split())}", _COLUMNS - len(tail)) + tail)
+    thing = f"{lead}{event.thing[:1].upper()}{event.thing[1:]}."
+    above = [Paragraph(thing, rows=MOST_PART)] if lead else []
+    above.append(Paragraph(f"{_INDENT if lead else ''}{' '.join(event.text.split())}", rows=1, tail=tail))
     asked = event.send[:1].lower() + event.send[1:]
     parts = {
         "here": "; ".join((*(note.rstrip(".") for note in event.notes[:1]), *_objects(event))),
         "do": _advice(event) or _first_check(event) or (f"send {asked}" if asked else ""),
         "bug": _bug(event, boot),
     }
-    below = [line for name, text in parts.items() if text for line in few(f"{_INDENT}{name}: {text}")]
-    yield from rows
-    yield from _meaning(event, _MOST_LINES - len(rows) - len(below))
-    yield from below
+    rows = (Paragraph(f"{_INDENT}{name}: {text}", rows=MOST_PART) for name, text in parts.items() if text)
+    title = () if event.review else (f"{event.title}.",)
+    first, *others = _SENTENCE.split(event.meaning)
+    sentences = (" ".join((*title, first)), *others)
+    return Brief((tuple(above), tuple(rows)), sentences, _MOST_LINES, _INDENT)
 
 
 def _first_check(event: ExplainedEvent) -> str:
     """Return the most specific cause of the errno, with the check that reveals it; empty if unknown."""
     return f"{event.causes[0].what} Check: {event.causes[0].check}" if event.causes else ""
-
-
-def few(text: str, most: int = _MOST_PART) -> list[str]:
-    """Return the first few rows of a text."""
-    rows = _wrapped(text, _INDENT * 2)
-    if len(rows) <= most:
-        return rows
-    return [*rows[: most - 1], _cut(f"{rows[most - 1]} {rows[most].lstrip()}")]
-
-
-def _meaning(event: ExplainedEvent, most: int) -> list[str]:
-    """Return as many sentences of the meaning as fit, but at least the first."""
-    rows: list[str] = []
-    text = "" if event.review else f"{event.title}."
-    for sentence in _SENTENCE.split(event.meaning):
-        text = f"{text} {sentence}".strip()
-        more = _wrapped(_INDENT + text, _INDENT)
-        if rows and len(more) > most:
-            break
-        rows = more
-    return rows
 
 
 def _advice(event: ExplainedEvent) -> str:
@@ -226,7 +181,7 @@ def _of_cause(cause: ExplainedCause) -> Iterator[str | tuple[str, ...]]:
     if cause.releases:
         yield f"  in kernels {cause.releases}"
     yield f"  check: {cause.check}"
-    yield from listed("  known bugs and changes:", (f"{bug.says} {bug.what}" for bug in cause.bugs))
+    yield from below("  known bugs and changes:", (f"{bug.says} {bug.what}" for bug in cause.bugs))
     if cause.programs:
         yield f"  seen in: {', '.join(cause.programs)}"
     if cause.rules:
@@ -256,22 +211,22 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
     values = list(_values(event))
     if values:
         yield f"  here: {'; '.join(values)}"
-    yield from listed("  related lines:", event.more[:_MOST])
-    yield from listed("  together:", event.notes[:_MOST])
-    yield from listed("  not said:", event.unsure)
+    yield from below("  related lines:", event.more[:_MOST])
+    yield from below("  together:", event.notes[:_MOST])
+    yield from below("  not said:", event.unsure)
     if event.leak:
         yield f"  leaked? {event.leak}"
     bugs = (f"{bug.says} {bug.what}" for bug in event.bugs)
-    yield from listed(f"  {_kernel(boot)}; known bugs and changes with this effect:", bugs)
+    yield from below(f"  {_kernel(boot)}; known bugs and changes with this effect:", bugs)
     commands = (f"pfnlab run {shell_path(name)}" for name in event.programs)
-    yield from listed("  reproducers:", commands)
+    yield from below("  reproducers:", commands)
     causes = [f"{cause.what} Check: {cause.check}" for cause in event.causes]
     if len(causes) > _MOST_CAUSES:
         rest = number_of(len(causes) - _MOST_CAUSES, "more cause")
         causes[_MOST_CAUSES:] = [f"{rest}: `pfnlab explain --errno` lists them."]
-    yield from listed(f"  what {event.errno} means here, most specific first:", causes)
-    yield from listed("  to do:", event.advice)
-    yield from listed("  seen elsewhere:", event.remedies)
+    yield from below(f"  what {event.errno} means here, most specific first:", causes)
+    yield from below("  to do:", event.advice)
+    yield from below("  seen elsewhere:", event.remedies)
     if event.send:
         yield f"  to know more: {event.send}"
     if event.rules:

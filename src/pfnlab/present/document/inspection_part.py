@@ -11,6 +11,7 @@ from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, Device
 from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, LookedAt, MemoryRow, PlacedFinding
+from pfnlab.kernel.bugs.affected import affecting
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -19,12 +20,11 @@ from pfnlab.present.document.blocks import (
     Paragraph,
     Table,
     Tone,
+    below,
     cell,
     cells,
-    listed,
 )
 from pfnlab.present.document.part import Part, figures_on_demand, part_of_result
-from pfnlab.present.report.affected import affecting
 
 #: The maximum number of bugs listed for a kernel.
 _MOST_BUGS = 3
@@ -59,7 +59,7 @@ def _blocks(content: InspectionResult) -> Iterator[Block]:
     yield Bullets(tuple(_looked_at(content)))
     for lead, in_part in (("checks skipped", False), ("checks of incomplete data", True)):
         if titles := [one.title for one in content.not_looked_for if one.in_part is in_part]:
-            yield Paragraph(f"{lead}: {'; '.join(titles)}", wrapped=True)
+            yield Paragraph(f"{lead}: {'; '.join(titles)}")
     if content.kernel and content.counted.reservations is None:
         yield from _bugs_of(content.kernel)
 
@@ -82,11 +82,11 @@ def finding_blocks(shown: PlacedFinding) -> Iterator[Block]:
 
 def _below(shown: PlacedFinding) -> Iterator[tuple[str, ...]]:
     found = shown.finding
-    yield from listed("  known bugs with this effect:", (bug.says for bug in found.bugs))
+    yield from below("  known bugs with this effect:", (bug.says for bug in found.bugs))
     commands = (f"pfnlab run {shell_path(name)}" for name in found.programs)
-    yield from listed("  reproducers:", commands)
-    yield from listed("  to do:", found.advice)
-    yield from listed("  evidence:", (f"{line.source}: {line.line}" for line in found.evidence))
+    yield from below("  reproducers:", commands)
+    yield from below("  to do:", found.advice)
+    yield from below("  evidence:", (f"{line.source}: {line.line}" for line in found.evidence))
 
 
 def picture(rows: tuple[MemoryRow, ...]) -> str:
@@ -189,5 +189,5 @@ def _bugs_of(kernel: str) -> Iterator[Block]:
     if known:
         shown = ", ".join(f"{one.id} {one.title}" for one in known[:_MOST_BUGS])
         more = f" and {len(known) - _MOST_BUGS} more" if len(known) > _MOST_BUGS else ""
-        yield Paragraph(f"known bugs of this kernel: {shown}{more}:", wrapped=True)
+        yield Paragraph(f"known bugs of this kernel: {shown}{more}:")
         yield Bullets((f"  pfnlab bugs affects {shell_word(kernel)}",))

@@ -6,7 +6,7 @@ from pfnlab.base.units import number_of
 from pfnlab.diagnosis.inspector.inspection import PlacedFinding
 from pfnlab.diagnosis.joined_explanation import JoinedExplanation
 from pfnlab.present.document.blocks import Block, Paragraph
-from pfnlab.present.document.explanation_part import brief, everything, few, rows_of
+from pfnlab.present.document.explanation_part import MOST_PART, brief, everything
 from pfnlab.present.document.inspection_part import TONES, finding_blocks
 from pfnlab.present.document.part import Part, part_of_result
 
@@ -19,9 +19,10 @@ def part(content: JoinedExplanation) -> Part:
     return part_of_result(content, "Explanation", content.answer or content.says, _everything(content))
 
 
-def screen(content: JoinedExplanation, *, full: bool) -> str:
-    """Return the lines for a terminal: the answer, and what to review; with *full*, everything."""
-    return rows_of(content, _everything(content) if full else _brief(content))
+def screen(content: JoinedExplanation, *, full: bool) -> Iterator[Block]:
+    """Yield the blocks for a terminal: the answer, and what to review; with *full*, everything."""
+    yield Paragraph(content.answer)
+    yield from _everything(content) if full else _brief(content)
 
 
 def _everything(content: JoinedExplanation) -> Iterator[Block]:
@@ -36,8 +37,7 @@ def _brief(content: JoinedExplanation) -> Iterator[Block]:
     wrong = content.wrong
     for number, shown in enumerate(wrong[:_MOST], 1):
         yield Paragraph("")
-        for line in _summary(f"{number}. " if content.to_review > 1 else "", shown):
-            yield Paragraph(line, TONES[shown.finding.severity])
+        yield from _summary(f"{number}. " if content.to_review > 1 else "", shown)
     if len(wrong) > _MOST:
         yield Paragraph(f"{len(wrong) - _MOST:,} more findings: --long has them all")
     # If there is only one undecided finding, it is the answer.
@@ -60,18 +60,19 @@ def _around(content: JoinedExplanation) -> str:
     return f"around the findings: {' and '.join(words)}; --long draws them" if words else ""
 
 
-def _summary(lead: str, shown: PlacedFinding) -> Iterator[str]:
+def _summary(lead: str, shown: PlacedFinding) -> Iterator[Paragraph]:
     """Yield a finding in a few lines: its line, its meaning, what to do, and the bug."""
     found = shown.finding
+    tone = TONES[found.severity]
     if lead:
-        yield from few(f"{lead}{found.says}")
+        yield Paragraph(f"{lead}{found.says}", tone, rows=MOST_PART)
     for line in found.evidence[:2]:
-        yield from few(f"  {line.source}: {line.line}", 1)
-    yield from few(f"  {found.means}")
+        yield Paragraph(f"  {line.source}: {line.line}", tone, rows=1)
+    yield Paragraph(f"  {found.means}", tone, rows=MOST_PART)
     parts = {
         "do": found.advice[0].partition(" It costs")[0] if found.advice else "",
         "bug": f"{found.bugs[0].says}" if found.bugs else "",
     }
     for name, text in parts.items():
         if text:
-            yield from few(f"  {name}: {text}")
+            yield Paragraph(f"  {name}: {text}", tone, rows=MOST_PART)

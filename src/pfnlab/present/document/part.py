@@ -1,30 +1,26 @@
-"""The part that each kind of result contributes to a document, and that part as terminal lines.
+"""The part that each kind of result contributes to a document.
 
-A report shows the whole part. A terminal leaves out drawings, folded parts and the command,
+A report shows the whole part. A terminal (``terminal.py``) leaves out drawings, folded parts and the command,
 which the user typed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import zip_longest
 from types import ModuleType
 from typing import Any, get_type_hints
 
 import msgspec
 
-from pfnlab.base.inert import one_line, recorded_line, visible
+from pfnlab.base.inert import recorded_line
 from pfnlab.base.result import Made, Outcome, PrintedStruct, Result
-from pfnlab.base.terminal_text import wrapped
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
     Chapter,
     Code,
     DrawnFigures,
-    Facts,
     Figure,
     Paragraph,
-    Table,
 )
 
 #: The word for each outcome in an overview.
@@ -64,6 +60,15 @@ class Part(msgspec.Struct, frozen=True):
         if self.inside:
             return INSIDE
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
+
+    @property
+    def shown(self) -> Iterator[Block]:
+        """The blocks that a terminal shows, with the first line and the facts."""
+        if self.first:
+            yield Paragraph(self.first)
+        yield from (*self.blocks, *self.more)
+        facts = (f"{name}: {value}" for name, values in self.facts if name not in MADE for value in values)
+        yield Bullets(tuple(facts))
 
 
 #: The facts that :func:`origin_rows` adds and a terminal leaves out.
@@ -189,76 +194,3 @@ def takes() -> str:
     """Return a list of the results that a report accepts, for messages."""
     verbs = ", ".join(kind.verb for form, kind in KINDS.items() if form != FINDING)
     return f"a report takes the output of {verbs}, and folders of findings"
-
-
-_GAP = "  "
-
-
-def terminal(part: Part) -> str:
-    """Return the lines, without a final newline: blocks, then facts."""
-    first = (Paragraph(part.first),) if part.first else ()
-    facts = [f"{name}: {value}" for name, values in part.facts if name not in MADE for value in values]
-    return "\n".join(map(visible, _lines((*first, *part.blocks, *part.more, Bullets(tuple(facts))))))
-
-
-def _lines(blocks: Iterable[Block]) -> Iterator[str]:
-    """Yield the lines of *blocks*, with space around tables, except for a list at the start."""
-    written = [(block, lines) for block in blocks if (lines := list(_block_lines(block)))]
-    apart = written and not isinstance(written[0][0], Table)
-    for place, (block, lines) in enumerate(written):
-        if apart and place and Table in (type(block), type(written[place - 1][0])):
-            yield ""
-        yield from lines
-
-
-def _block_lines(block: Block) -> Iterator[str]:
-    match block:
-        case Paragraph():
-            yield from wrapped(block.text) if block.wrapped else (block.text,)
-        case Bullets():
-            for item, below in block.groups:
-                yield from (item, *(f"  {line}" for line in below))
-        case Code():
-            yield from visible(block.text if block.glance is None else block.glance).splitlines()
-        case Facts():
-            for name, values in block.rows:
-                # On a line of its own, from the first column, so that it can be copied.
-                yield from (f"  {name}:", *values)
-        case Table() if block.glance:
-            yield from _wrapped_lines(block) if block.wrapped else _table_lines(block)
-
-
-def _wrapped_lines(table: Table) -> Iterator[str]:
-    """Yield the caption, and each row with its last column wrapped."""
-    *before, last = table.glance
-    rows = [([one_line(row[place].text) for place in before], row[last].lines) for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(*(names for names, _ in rows), strict=True)]
-    yield table.caption
-    for names, lines in rows:
-        start = _GAP.join(("", *(name.ljust(width) for name, width in zip(names, widths, strict=True)), ""))
-        for place, line in enumerate(lines):
-            yield from wrapped(line, len(start), start if place == 0 else "")
-
-
-def _table_lines(table: Table) -> Iterator[str]:
-    rows = [[one_line(row[place].text) for place in table.glance] for row in table.rows]
-    head = [table.head[place] for place in table.glance]
-    shown = [head, *rows] if table.headed else rows
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    widths[:1] = [max(width, table.under - len(_GAP)) for width in widths[:1]]
-    if table.headed:
-        yield from (table.caption, _row_line(head, widths))
-    for row, chapter in zip_longest(rows, table.below):
-        yield _row_line(row, widths)
-        for block in chapter.blocks if chapter is not None else ():
-            indent = "" if isinstance(block, Facts) else " " * table.under
-            yield from (f"{indent}{line}".rstrip() for line in _block_lines(block))
-
-
-def _row_line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    """Return the cells of a row, arranged in columns; numbers are right-aligned."""
-    cells = (
-        text.rjust(width) if text.replace(",", "").isdigit() else text.ljust(width)
-        for text, width in zip(texts, widths, strict=True)
-    )
-    return _GAP.join(cells).rstrip()

@@ -155,7 +155,7 @@ def _measured(content: ReviewResult) -> Iterator[Block]:
     if equal := sum(not cost.differs for cost in measured):
         yield Paragraph(f"measured and equal, within 0.5 %: {equal} of {len(measured)}")
     for line in content.unmeasured:
-        yield Paragraph(f"not measured: {line}", wrapped=True)
+        yield Paragraph(f"not measured: {line}")
 
 
 def _ratio(cost: OperationCost) -> str:

@@ -5,7 +5,6 @@ In a wheel they are package data (``pfnlab/litmus``); in a checkout they are in 
 """
 
 import re
-from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -51,14 +50,6 @@ class LibraryList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-litmus/1
     """
 
     programs: tuple[LibraryEntry, ...]
-
-    def __str__(self) -> str:
-        width = max((len(entry.name) for entry in self.programs), default=0)
-        sections = (
-            "\n".join([heading, *(f"  {entry.name.ljust(width)}   {entry.question}" for entry in entries)])
-            for heading, entries in groupby(self.programs, key=lambda entry: entry.section)
-        )
-        return "\n\n".join(sections)
 
 
 def library_folder() -> Path:

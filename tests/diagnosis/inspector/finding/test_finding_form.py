@@ -10,9 +10,9 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
     finding_kinds,
     range_text,
 )
-from pfnlab.present.report.bug_list import property_names
-from pfnlab.present.report.rule_texts import find_rule
+from pfnlab.kernel.functions.rule_texts import find_rule
 from pfnlab.programs.lang.library import program_paths
+from pfnlab.verbs.bug_list import property_names
 
 
 @for_each("kind", list(finding_kinds().values()), ids=lambda kind: kind.title)

@@ -13,7 +13,7 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_path, visible_name
 from pfnlab.base.result import Count, PrintedStruct
-from pfnlab.base.terminal_text import linkless, wrapped
+from pfnlab.base.terminal_text import linkless
 from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family_files import Family, families
 from pfnlab.discussions.lookup import claims_of
@@ -26,6 +26,7 @@ from pfnlab.kernel.bugs.repairs import (
     named_commits,
     subject_of,
 )
+from pfnlab.present.document.blocks import Block, Paragraph, named_rows
 from pfnlab.programs.lang.library_list import library_entries
 
 #: How a search was interpreted.
@@ -50,6 +51,11 @@ class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     command: str
 
+    @property
+    def whole(self) -> str:
+        """Its relation to the search, and its text."""
+        return f"{self.why}: {self.says}" if self.why else self.says
+
 
 class BugFindings(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs-find/1"):
     """Entries that match a search, the best of each kind first.
@@ -67,27 +73,21 @@ class BugFindings(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs-fin
     found: tuple[FoundEntry, ...]
     left_out: Count = 0
 
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
+    def blocks(self) -> Iterator[Block]:
+        """Yield the title of a commit, and the entries by kind."""
         if self.title:
-            yield from wrapped(f"{self.asked}: {self.title}")
+            yield Paragraph(f"{self.asked}: {self.title}")
         if not self.found:
-            yield from wrapped(f"No result for the {self.read_as} {self.asked}. {_INSTEAD[self.read_as]}")
+            instead = _INSTEAD[self.read_as]
+            yield Paragraph(f"No result for the {self.read_as} {self.asked}. {instead}".rstrip())
         for kind, heading in _HEADINGS.items():
             rows = [one for one in self.found if one.kind == kind]
-            width = max((len(one.name) for one in rows), default=0)
-            if rows:
-                yield heading
-            for one in rows:
-                says = f"{one.why}: {one.says}" if one.why else one.says
-                yield from wrapped(linkless(says), width + 4, f"  {one.name}")
+            yield from named_rows(heading, ((one.name, linkless(one.whole)) for one in rows))
         if self.found:
             shown = dict.fromkeys(one.command for one in self.found if one.command)
-            yield from wrapped(f"More: {next(iter(shown))}")
+            yield Paragraph(f"More: {next(iter(shown))}")
         if self.left_out:
-            yield f"{self.left_out} more: --all."
+            yield Paragraph(f"{self.left_out} more: --all.")
 
 
 _HEADINGS: dict[FoundKind, str] = {
@@ -98,7 +98,7 @@ _HEADINGS: dict[FoundKind, str] = {
 }
 #: What to do if nothing was found.
 _INSTEAD: dict[AskedFor, str] = {
-    "commit": "A backport has a commit of its own: search for its subject. "
+    "commit": "A backport has a different commit: search for its subject. "
     "Only bugs of PFN mappings, cache modes and device memory are listed.",
     "CVE": "Only bugs in PFN mappings, cache modes and device memory are listed: `pfnlab bugs list --cve`.",
     "bug": "",

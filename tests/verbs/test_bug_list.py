@@ -9,7 +9,8 @@ from for_each import for_each
 
 from pfnlab.base.errors import Misuse
 from pfnlab.kernel.bugs.known_bugs import all_bugs, bug
-from pfnlab.present.report.bug_list import BugWish, listed
+from pfnlab.present.document.terminal import text_of
+from pfnlab.verbs.bug_list import BugWish, listed
 
 
 def numbers(**wish: Any) -> list[str]:
@@ -58,7 +59,9 @@ def test_several_wishes_hold_together() -> None:
 
 def test_an_empty_list_says_so() -> None:
     """Not an empty line."""
-    assert "No bug in the catalogue matches." == str(listed(BugWish(log="nothing prints this")))
+    found = listed(BugWish(log="nothing prints this"))
+
+    assert "No bug in the catalogue matches.\n" == text_of(found.blocks())
 
 
 @for_each(

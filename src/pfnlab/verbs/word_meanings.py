@@ -16,10 +16,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from pfnlab.base.inert import shell_word
-from pfnlab.base.terminal_text import linkless, wrapped
+from pfnlab.base.terminal_text import linkless
+from pfnlab.present.document.blocks import Block, named_rows
 
 if TYPE_CHECKING:
-    from pfnlab.present.report.rule_texts import Rule
+    from pfnlab.kernel.functions.rule_texts import Rule
 
 #: The maximum number of JSON keys with one name that are listed, and of lines of a rule's text.
 _MOST_KEYS, _MOST_LINES = 6, 16
@@ -45,13 +46,10 @@ class WordMeaning(NamedTuple):
     says: tuple[str, ...]
     more: str = ""
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines for a terminal."""
-        yield f"{self.name} ({self.kind})"
-        for paragraph in self.says:
-            yield from wrapped(paragraph, 2)
-        if self.more:
-            yield f"  {self.more}"
+    def blocks(self) -> Iterator[Block]:
+        """Yield its paragraphs, and the command."""
+        rows = ((text,) for text in (*self.says, *filter(None, (self.more,))))
+        yield from named_rows(f"{self.name} ({self.kind})", rows, ("",))
 
 
 def meanings(word: str) -> list[WordMeaning]:
@@ -68,9 +66,9 @@ def known_words() -> list[str]:
     from pfnlab.diagnosis.messages.family_files import families
     from pfnlab.kernel.bugs.known_bugs import all_bugs
     from pfnlab.kernel.functions.known_functions import kernel_functions
+    from pfnlab.kernel.functions.rule_texts import glossary, rule_numbers
     from pfnlab.kernel.policies.shipped_policies import all_policies
     from pfnlab.kernel.policies.switches import SWITCHES
-    from pfnlab.present.report.rule_texts import glossary, rule_numbers
     from pfnlab.programs.lang.library_list import library_entries
 
     return [
@@ -95,7 +93,7 @@ def _is(word: str, name: str) -> bool:
 
 
 def _of_glossary(word: str) -> Iterator[WordMeaning]:
-    from pfnlab.present.report.rule_texts import glossary, rules_about
+    from pfnlab.kernel.functions.rule_texts import glossary, rules_about
 
     for name, meaning in glossary().items():
         if any(_is(word, part) for part in (name, *name.split(", "))):
@@ -150,8 +148,8 @@ def _properties(word: str) -> Iterator[WordMeaning]:
 
 
 def _functions(word: str) -> Iterator[WordMeaning]:
+    from pfnlab.kernel.functions.function_lines import function_says, releases_of
     from pfnlab.kernel.functions.known_functions import kernel_functions
-    from pfnlab.present.report.function_lines import function_says, releases_of
 
     if (one := kernel_functions().get(word.removesuffix("()").casefold())) is not None:
         kind = ", ".join(filter(None, ("kernel function", releases_of(one))))
@@ -172,7 +170,7 @@ def _bugs(word: str) -> Iterator[WordMeaning]:
 
 
 def _rules(word: str) -> Iterator[WordMeaning]:
-    from pfnlab.present.report.rule_texts import find_rule, rule_numbers
+    from pfnlab.kernel.functions.rule_texts import find_rule, rule_numbers
 
     numbers = rule_numbers()
     for number in numbers:
@@ -236,7 +234,7 @@ def _of_family(one: Any) -> WordMeaning:
 
 def _switches(word: str) -> Iterator[WordMeaning]:
     from pfnlab.kernel.policies.switches import SWITCHES, briefly
-    from pfnlab.present.report.profile_lines import span
+    from pfnlab.verbs.profile_lines import span
 
     for one in SWITCHES:
         if _is(word, one.name):
@@ -298,7 +296,7 @@ def _operations_by_word() -> dict[str, str]:
 
 
 def _operations(word: str) -> Iterator[WordMeaning]:
-    from pfnlab.present.report.rule_texts import rules_about
+    from pfnlab.kernel.functions.rule_texts import rules_about
 
     for name, text in _operations_by_word().items():
         if _is(word.removesuffix("()"), name):
@@ -332,7 +330,7 @@ def _threads_and_defects(word: str) -> Iterator[WordMeaning]:
 
 def _named_by_rules(word: str) -> Iterator[WordMeaning]:
     """Yield the sections that name an identifier of the kernel, e.g. a function without a text."""
-    from pfnlab.present.report.rule_texts import rules_naming
+    from pfnlab.kernel.functions.rule_texts import rules_naming
 
     name = word.removesuffix("()")
     if "_" in name and name.isidentifier() and (rules := rules_naming(name)[:_MOST_RULES]):

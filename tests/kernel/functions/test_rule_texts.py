@@ -11,7 +11,7 @@ from for_each import for_each
 import pfnlab
 from pfnlab.base.errors import Misuse
 from pfnlab.checker.judging.known import KNOWN
-from pfnlab.present.report.rule_texts import find_rule, glossary, rule_numbers, rules_naming
+from pfnlab.kernel.functions.rule_texts import find_rule, glossary, rule_numbers, rules_naming
 
 
 def test_a_word_of_the_glossary_has_its_meaning_without_links() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.present.report.word_meanings import known_words, meanings
+from pfnlab.verbs.word_meanings import known_words, meanings
 
 
 @for_each(

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import msgspec
 
 from pfnlab.base.result import ALWAYS, PrintedStruct, other_fields
+from pfnlab.kernel.bugs.affected import sources_of
 from pfnlab.kernel.bugs.bug_status import BugStatusWord, Point
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.kernel.policies.releases import version_key
+from pfnlab.present.document.blocks import Block, named_rows
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.runs.golden import NO_GOLDENS, golden_path, has_goldens, read_golden
 
@@ -130,12 +132,10 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
             **other_fields(one, (*of_dates, "number", "measured", "on")),
         )
 
-    def __str__(self) -> str:
-        rows = [(name, said) for name, said in self._rows() if said]
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(
-            [f"{self.id}  {self.title}", *(f"{name.ljust(width)}  {said}" for name, said in rows)]
-        )
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows that have a text."""
+        rows = ((name, said) for name, said in self._rows() if said)
+        yield from named_rows(f"{self.id}  {self.title}", rows)
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "what", self.what
@@ -170,12 +170,6 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
         yield "discussion", ", ".join(self.discussion)
         yield "notes", self.notes
         yield "sources", "; ".join(self.sources)
-
-
-def sources_of(one: Bug) -> tuple[str, ...]:
-    """Return the sources of a bug and of its dates, or, if it has none, where it was measured."""
-    found = dict.fromkeys((*one.sources, *one.dated.sources))
-    return tuple(found) or ((f"measured on {one.on}",) if one.on else ())
 
 
 def affected_kernels(one: Bug) -> list[str]:

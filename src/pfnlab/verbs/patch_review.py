@@ -12,24 +12,24 @@ import msgspec
 
 from pfnlab.base.inert import shell_line
 from pfnlab.base.result import Count, PrintedStruct
-from pfnlab.base.terminal_text import wrapped
 from pfnlab.base.units import number_of
 from pfnlab.checker.judging.run_properties import PROPERTIES, RUN_PROPERTIES
 from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
 from pfnlab.discussions.posted_threads import posted_threads
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import bug
+from pfnlab.kernel.functions.function_lines import named_bug, releases_of, titled_rule
 from pfnlab.kernel.functions.known_functions import (
     KernelFunction,
     is_callable_in,
     is_place_of,
     kernel_functions,
 )
+from pfnlab.kernel.functions.rule_texts import rules_naming
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.building.mailed_patches import MailedPatches, UnplacedHunk
-from pfnlab.present.report.function_lines import named_bug, releases_of, titled_rule
-from pfnlab.present.report.patch_series import SeriesSource, named_series
-from pfnlab.present.report.rule_texts import rules_naming
+from pfnlab.present.document.blocks import Block, Bullets, Paragraph, named_rows
+from pfnlab.verbs.patch_series import SeriesSource, named_series
 
 #: The most subjects that are printed, and other functions named.
 _MOST_SUBJECTS, _MOST_OTHERS = 20, 8
@@ -42,9 +42,6 @@ _ABSENT = (BugStatusWord.NOT_YET, BugStatusWord.MENDED, BugStatusWord.NEVER)
 
 #: How a function is touched whose code is changed.
 _CHANGED = "changed"
-
-#: The columns of the name of a row.
-_NAME = 13
 
 
 class TouchedFunction(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,10 +196,8 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
             ),
         )
 
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
+    def blocks(self) -> Iterator[Block]:
+        """Yield the functions with their rules and bugs, and the command."""
         patches = number_of(self.patches, "patch", "patches")
         # Without its hunks' functions, a patch may well touch one.
         how = "found" if self.unplaced else "touched"
@@ -212,95 +207,84 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
         said = f"{patches}, {touched} of PFN mappings {how}, {others} changed{': ' * bool(names)}{names}"
         if self.unplaced:
             said += f"; {number_of(len(self.unplaced), 'hunk')} without a function"
-        yield f"{said}."
+        yield Paragraph(f"{said}.")
         if not (self.functions or self.unplaced or any(one.rules or one.neighbors for one in self.changes)):
-            yield from self._fault_lines()
+            yield from _few("Not read", self.faults)
             return
-        for subject in self.subjects[:_MOST_SUBJECTS]:
-            yield from wrapped(subject, 4)
-        if len(self.subjects) > _MOST_SUBJECTS:
-            yield f"    and {len(self.subjects) - _MOST_SUBJECTS} more"
-        yield from self._fault_lines()
+        more = len(self.subjects) - _MOST_SUBJECTS
+        rest = (f"and {more} more",) if more > 0 else ()
+        yield Bullets(tuple(f"    {subject}" for subject in (*self.subjects[:_MOST_SUBJECTS], *rest)))
+        yield from _few("Not read", self.faults)
         for one in self.functions:
-            yield ""
-            yield f"{one.name} ({', '.join(filter(None, (one.how, one.releases)))})"
-            yield from wrapped(one.does, 2)
-            yield from _row("rules", [titled_rule(number) for number in one.rules])
-            here = [number for number in one.bugs if number not in one.bugs_elsewhere]
-            yield from _row("bugs", map(named_bug, here))
-            yield from _row(f"not in {self.series}", map(named_bug, one.bugs_elsewhere))
-            yield from _row("posted", one.rows)
-            yield from _row("asked", one.asks)
-        yield from self._other_lines()
-        if self.rows:
-            yield from ("", "Faults of posted patches (pfnlab discussions show R11)")
-            for (thread, subject), rows in groupby(self.rows, key=lambda row: (row.thread, row.subject)):
-                yield from wrapped(f"{thread}, {subject}", 2)
-                for row in rows:
-                    where = f"{', '.join(row.versions)}: " if row.versions else ""
-                    said = f"{where}{row.scenario} Rules: {', '.join(map(titled_rule, row.rules))}."
-                    yield from wrapped(" ".join(said.split()), 8, f"    {row.number}")
-        if self.questions:
-            yield from ("", "Questions of a review")
-        widest = max((len(one.name) for one in self.questions), default=0)
-        for question in self.questions:
-            said = f"{question.says} ({', '.join(question.checked)})"
-            yield from wrapped(said, widest + 4, f"  {question.name}")
+            head = f"{one.name} ({', '.join(filter(None, (one.how, one.releases)))})\n  {one.does}"
+            yield from named_rows(head, _rows(one, self.series))
+        yield from self._others()
+        yield from named_rows("Faults of posted patches (pfnlab discussions show R11)", self._posted())
+        questions = ((one.name, f"{one.says} ({', '.join(one.checked)})") for one in self.questions)
+        yield from named_rows("Questions of a review", questions)
         compared = (
             f"Build it, and compare the kernel with the model of {', '.join(self.policies)}"
             if self.policies
             else "Build the tree with and without it, and compare the two kernels"
         )
-        yield ""
-        yield from wrapped(f"{compared}:")
-        yield f"  {self.command}"
+        yield Paragraph(f"{compared}:")
+        yield Paragraph(f"  {self.command}", whole=True)
         if self.series_from == "guess":
-            yield f"  {self.series} is a guess: write the series of your tree, or the folder of the tree."
+            yield Paragraph(
+                f"  {self.series} is a guess: write the series of your tree, or the folder of the tree."
+            )
 
-    def _fault_lines(self) -> Iterator[str]:
-        if self.faults:
-            yield from ("", "Not read")
-        for fault in self.faults[:_MOST_HUNKS]:
-            yield from wrapped(fault, 2)
-        if len(self.faults) > _MOST_HUNKS:
-            yield f"  and {len(self.faults) - _MOST_HUNKS} more"
+    def _posted(self) -> Iterator[tuple[str, str]]:
+        """Yield each thread, and below it the defects of its versions."""
+        for (thread, subject), rows in groupby(self.rows, key=lambda row: (row.thread, row.subject)):
+            yield thread, subject
+            for row in rows:
+                where = f"{', '.join(row.versions)}: " if row.versions else ""
+                said = f"{where}{row.scenario} Rules: {', '.join(map(titled_rule, row.rules))}."
+                yield row.number, " ".join(said.split())
 
-    def _other_lines(self) -> Iterator[str]:
+    def _others(self) -> Iterator[Block]:
         """Yield the other changes that the rules name, functions of the same name, and unplaced hunks."""
-        if ruled := [one for one in self.changes if one.rules]:
-            yield from ("", "Also changed, and named by the rules")
-            for one in ruled:
+        ruled, near, foreign = [], [], []
+        for one in self.changes:
+            files = ", ".join(one.files)
+            if one.rules:
                 kind = "" if one.kind == "function" else f" ({one.kind})"
                 rules = ", ".join(map(titled_rule, one.rules[:_MOST_RULES]))
-                yield from wrapped(f"{one.name}{kind}, {', '.join(one.files)}: {rules}", 2)
-        near = [one for one in self.changes if one.neighbors and not one.rules and not self.functions]
-        if near:
-            yield from ("", "Also changed, in files of PFN mappings")
-            for one in near:
-                said = f"{one.name}, {', '.join(one.files)}: near {_first(one.neighbors)}"
-                yield from wrapped(said, 2)
-        if foreign := [one for one in self.changes if one.same_name_in]:
-            yield from ("", "Other functions with a known name")
-            for one in foreign:
-                said = f"{one.name} in {', '.join(one.files)}: not that of {one.same_name_in}"
-                yield from wrapped(said, 2)
-        if self.unplaced:
-            yield from ("", "Changed lines without a function: the patch does not name it")
-            for hunk in self.unplaced[:_MOST_HUNKS]:
-                yield from wrapped(f"{hunk.file}, hunk at line {hunk.line}: {hunk.why}", 2)
-            if len(self.unplaced) > _MOST_HUNKS:
-                yield f"  and {len(self.unplaced) - _MOST_HUNKS} more"
+                ruled.append(f"{one.name}{kind}, {files}: {rules}")
+            elif one.neighbors and not self.functions:
+                near.append(f"{one.name}, {files}: near {_first(one.neighbors)}")
+            if one.same_name_in:
+                foreign.append(f"{one.name} in {files}: not that of {one.same_name_in}")
+        yield from _few("Also changed, and named by the rules", ruled, len(ruled))
+        yield from _few("Also changed, in files of PFN mappings", near, len(near))
+        yield from _few("Other functions with a known name", foreign, len(foreign))
+        hunks = [f"{hunk.file}, hunk at line {hunk.line}: {hunk.why}" for hunk in self.unplaced]
+        yield from _few("Changed lines without a function: the patch does not name it", hunks)
+
+
+def _few(caption: str, lines: Sequence[str], most: int = _MOST_HUNKS) -> Iterator[Block]:
+    """Yield the first lines below a caption, and how many more there are."""
+    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
+    yield from named_rows(caption, ((line,) for line in (*lines[:most], *more)), ("",))
+
+
+def _rows(one: TouchedFunction, series: str) -> Iterator[tuple[str, str]]:
+    here = (number for number in one.bugs if number not in one.bugs_elsewhere)
+    rows = (
+        ("rules", map(titled_rule, one.rules)),
+        ("bugs", map(named_bug, here)),
+        (f"not in {series}", map(named_bug, one.bugs_elsewhere)),
+        ("posted", one.rows),
+        ("asked", one.asks),
+    )
+    return ((name, text) for name, told in rows if (text := ", ".join(told)))
 
 
 def _first(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = len(names) - _MOST_OTHERS
     return ", ".join(names[:_MOST_OTHERS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _row(name: str, told: Iterable[str]) -> Iterator[str]:
-    if text := ", ".join(told):
-        yield from wrapped(text, 2 + _NAME, f"  {name}")
 
 
 def _how(one: KernelFunction, found: MailedPatches) -> str:

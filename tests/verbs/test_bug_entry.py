@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
+from pfnlab.kernel.bugs.affected import sources_of
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs, bug
 from pfnlab.kernel.policies.releases import series_of
-from pfnlab.present.report import bug_entry
-from pfnlab.present.report.bug_entry import BugEntry, affected_kernels, sources_of
+from pfnlab.present.document.terminal import text_of
 from pfnlab.programs.runs.golden import NO_GOLDENS
+from pfnlab.verbs import bug_entry
+from pfnlab.verbs.bug_entry import BugEntry, affected_kernels
 
 
 @for_each("one", all_bugs(), ids=lambda one: one.number)
 def test_every_entry_can_be_shown(one: Bug) -> None:
     """With its number, its words and a source."""
-    text = str(BugEntry.of(one))
+    text = text_of(BugEntry.of(one).blocks())
 
     assert text.startswith(f"{one.number}  {one.title}\n")
     assert one.trigger in text
@@ -52,6 +54,6 @@ def test_without_goldens_it_is_said_where_they_are(monkeypatch: pytest.MonkeyPat
 
     proposal = next(one for one in all_bugs() if one.kind is BugKind.PROPOSAL)
 
-    said = [NO_GOLDENS in str(BugEntry.of(one)) for one in (bug("A06"), proposal)]
+    said = [NO_GOLDENS in text_of(BugEntry.of(one).blocks()) for one in (bug("A06"), proposal)]
 
     assert [True, False] == said

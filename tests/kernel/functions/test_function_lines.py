@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
 from for_each import for_each
 
+from pfnlab.kernel.functions.function_lines import function_says
 from pfnlab.kernel.functions.known_functions import kernel_functions
-from pfnlab.present.report.function_lines import function_says
-from pfnlab.present.report.word_meanings import meanings
+from pfnlab.present.document.terminal import text_of
+from pfnlab.verbs.word_meanings import meanings
 
 
 @for_each("name", list(kernel_functions()))
-def test_help_fits_twenty_lines_of_eighty_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_fits_twenty_lines_of_eighty_columns(name: str) -> None:
     """So it fits a terminal, and a prompt."""
-    monkeypatch.setenv("COLUMNS", "80")
     (one,) = [meaning for meaning in meanings(name) if meaning.kind.startswith("kernel function")]
-    lines = list(one.lines())
+    lines = text_of(one.blocks(), 80).splitlines()
 
     assert len(lines) <= 20
     assert max(map(len, lines)) <= 80

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pfnlab.base.errors import Misuse
 from pfnlab.kernel.bugs.known_bugs import all_bugs
-from pfnlab.present.report.bug_search import bug_findings
+from pfnlab.present.document.terminal import text_of
+from pfnlab.verbs.bug_search import bug_findings
 
 
 @for_each(
@@ -61,7 +62,7 @@ def test_nothing_found_says_what_to_do(asked: str) -> None:
     found = bug_findings(asked)
 
     assert () == found.found
-    assert str(found).startswith(f"No result for the {found.read_as} {asked}. ")
+    assert text_of(found.blocks()).startswith(f"No result for the {found.read_as} {asked}. ")
 
 
 @for_each("asked", ["", "  ", "?!"])
@@ -82,7 +83,7 @@ def test_what_is_left_out_is_counted() -> None:
 @for_each("asked", ["remap_pfn_range fault", "memtype", "04c35ab3bdae"])
 def test_lines_fit_a_terminal(asked: str) -> None:
     """And have no link of Markdown in them."""
-    lines = str(bug_findings(asked, every=True)).splitlines()
+    lines = text_of(bug_findings(asked, every=True).blocks(), 80).splitlines()
 
     assert max(map(len, lines)) <= 80
     assert not [line for line in lines if "](" in line]

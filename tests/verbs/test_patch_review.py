@@ -8,7 +8,8 @@ from for_each import for_each
 
 from pfnlab.discussions.posted_threads import PostedDefect, posted_threads
 from pfnlab.lab.building.mailed_patches import MailedPatches, read_mailed
-from pfnlab.present.report.patch_review import PatchReview
+from pfnlab.present.document.terminal import text_of
+from pfnlab.verbs.patch_review import PatchReview
 
 #: Patches written anew in the shape of the posted versions.
 MAILS = Path(__file__).parent / "posted_mails"
@@ -38,7 +39,7 @@ def test_each_posted_defect_is_named_with_function_and_rules(mail: str, defect: 
     assert all(defect.number in one.rows for one in touched)
     assert defect.number in [row.number for row in found.rows]
     assert set(defect.rules) & {rule for one in touched for rule in one.rules}
-    assert all(rule in str(found) for rule in (*defect.rules, defect.number))
+    assert all(rule in shown(found) for rule in (*defect.rules, defect.number))
 
 
 def test_every_mail_belongs_to_a_version() -> None:
@@ -48,7 +49,7 @@ def test_every_mail_belongs_to_a_version() -> None:
 
 def test_functions_that_change_come_before_those_called() -> None:
     """With the releases that have them."""
-    text = str(review("T03-repost"))
+    text = text_of(review("T03-repost").blocks())
 
     assert text.index("unmap_single_vma (changed, up to 7.0)") < text.index(
         "untrack_pfn (call changed, up to 6.15)"
@@ -82,8 +83,8 @@ def test_a_patch_elsewhere_says_so_in_one_line() -> None:
     found = PatchReview.of(MailedPatches(patches=2, changed={"kmem_cache_init": {"mm/slub.c": None}}), "mail")
 
     assert (
-        "2 patches, no known function of PFN mappings touched, 1 other function changed: kmem_cache_init."
-        == str(found)
+        "2 patches, no known function of PFN mappings touched, 1 other function changed: kmem_cache_init.\n"
+        == shown(found)
     )
     assert () == found.questions
 
@@ -93,7 +94,12 @@ def test_a_foreign_subject_is_one_plain_line() -> None:
     mail = read_mailed(MAILS / "T02-v1.mbox")
     mail.subjects[0] = "a\x1b[31m\nb"
 
-    assert "\x1b" not in str(PatchReview.of(mail, "mail"))
+    assert "\x1b" not in text_of(PatchReview.of(mail, "mail").blocks())
+
+
+def shown(found: PatchReview) -> str:
+    """Its lines in a pipe."""
+    return text_of(found.blocks())
 
 
 def of(tmp_path: Path, *diffs: str) -> PatchReview:
@@ -141,7 +147,7 @@ def test_a_function_is_known_by_name_and_kind_of_file(
 
 def test_another_function_with_a_known_name_is_told(tmp_path: Path) -> None:
     """Also where it is called in its own file, it is not the known one."""
-    text = str(
+    text = shown(
         of(
             tmp_path,
             diff(
@@ -169,7 +175,7 @@ def test_another_function_with_a_known_name_is_told(tmp_path: Path) -> None:
 )
 def test_hunks_without_a_function_are_listed(tmp_path: Path, diffs: list[str], says: str) -> None:
     """Nothing is claimed to be untouched."""
-    text = str(of(tmp_path, *diffs))
+    text = shown(of(tmp_path, *diffs))
 
     assert says in text
     assert "no known function of PFN mappings found" in text
@@ -190,7 +196,7 @@ def test_other_changes_have_the_rules_that_name_them(
     tmp_path: Path, file: str, head: str, line: str, told: str
 ) -> None:
     """Functions, structures and members without a text of their own."""
-    text = str(of(tmp_path, diff(file, head, line)))
+    text = shown(of(tmp_path, diff(file, head, line)))
 
     assert told in text
     assert bool(told) == ("Also changed, and named by the rules" in text)
@@ -212,7 +218,7 @@ def test_a_series_that_is_a_guess_is_marked(tmp_path: Path, subject: str, is_gue
     found = of(tmp_path, f"Subject: {subject}\n\n{change}")
 
     assert is_guess == (found.series_from == "guess")
-    assert is_guess == (f"{found.series} is a guess: write the series of your tree" in str(found))
+    assert is_guess == (f"{found.series} is a guess: write the series of your tree" in shown(found))
 
 
 @for_each(
@@ -229,7 +235,7 @@ def test_the_command_says_with_what_the_kernel_is_compared(tmp_path: Path, trail
     """With a model if a policy is named, otherwise with the kernel without the patch."""
     change = diff("mm/mmap.c", "void unmap_region(void)", "+\tone();")
 
-    assert says in str(of(tmp_path, f"A title.\n\n{trailers}---\n{change}"))
+    assert says in shown(of(tmp_path, f"A title.\n\n{trailers}---\n{change}"))
 
 
 @for_each(
@@ -246,7 +252,7 @@ def test_bugs_that_the_series_does_not_have_come_last(
     change = diff("arch/x86/mm/pat/memtype.c", "void untrack_pfn(void)", "+\tone();")
     found = of(tmp_path, f"Subject: {tag} one\n\n{change}")
     (one,) = found.functions
-    first, _, last = " ".join(str(found).split()).partition(f" not in {found.series} ")
+    first, _, last = " ".join(shown(found).split()).partition(f" not in {found.series} ")
 
     assert bugs in first and elsewhere in last
     assert one.bugs[-len(one.bugs_elsewhere) :] == one.bugs_elsewhere
@@ -256,8 +262,9 @@ def test_bugs_that_the_series_does_not_have_come_last(
 def test_posted_defects_are_listed_below_the_subject_of_their_thread() -> None:
     """Each thread once."""
     found = review("T02-v1")
-    lines = str(found).splitlines()
-    heads = {f"  {row.thread}, {row.subject}" for row in found.rows}
+    lines = shown(found).splitlines()
+    width = max(len(row.number) for row in found.rows)
+    heads = {f"  {row.thread.ljust(width)}  {row.subject}" for row in found.rows}
 
     assert heads
     assert all(1 == lines.count(head) for head in heads)
@@ -283,7 +290,7 @@ def test_without_a_known_function_those_of_the_file_are_named(
     tmp_path: Path, file: str, more: str, near: str
 ) -> None:
     """A change next to them may matter to them."""
-    text = str(of(tmp_path, diff(file, "void new_helper(void)", "+\tone();"), more))
+    text = shown(of(tmp_path, diff(file, "void new_helper(void)", "+\tone();"), more))
 
     assert bool(near) == (f"  new_helper, {file}: near " in text)
     assert near in text
@@ -294,6 +301,6 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, function: str) -> None:
     """With its place, whether or not something else is known."""
     cut = diff("mm/mmap.c", f"void {function}(void)", "+\tone();").replace("+90,1", "+90,2")
 
-    said = " ".join(str(of(tmp_path, cut)).split())
+    said = " ".join(shown(of(tmp_path, cut)).split())
     assert "Not read " in said
     assert "diff:3: the hunk says 0 lines before and 2 after, but has fewer;" in said

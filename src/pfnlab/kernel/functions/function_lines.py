@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pfnlab.kernel.bugs.known_bugs import bug
 from pfnlab.kernel.functions.known_functions import KernelFunction, Releases
-from pfnlab.present.report.rule_texts import find_rule
+from pfnlab.kernel.functions.rule_texts import find_rule
 
 
 def releases_of(one: KernelFunction) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from for_each import for_each
 
 from pfnlab.lab.building.mailed_patches import MailedPatches
-from pfnlab.present.report.patch_series import named_series
+from pfnlab.verbs.patch_series import named_series
 
 
 @for_each(

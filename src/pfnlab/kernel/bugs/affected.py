@@ -19,7 +19,6 @@ from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
 from pfnlab.kernel.bugs.named_repairs import NamedRepairs, NamingLine, repairs_named_in
 from pfnlab.kernel.bugs.repairs import measurements_of
 from pfnlab.kernel.bugs.severity import SEVERITIES, Severity, loss_of, reach_of, severity
-from pfnlab.present.report.bug_entry import sources_of
 
 AffectedWord = Literal[
     "has",
@@ -274,3 +273,9 @@ def _sources_of_dates(one: Bug) -> tuple[str, ...]:
     dates = one.dated.dates
     commits = (dates.introduced, dates.commit, *(point.commit for point in (*dates.stable, *dates.came)))
     return tuple(dict.fromkeys((*filter(None, commits), *sources_of(one))))
+
+
+def sources_of(one: Bug) -> tuple[str, ...]:
+    """Return the sources of a bug and of its dates, or, if it has none, where it was measured."""
+    found = dict.fromkeys((*one.sources, *one.dated.sources))
+    return tuple(found) or ((f"measured on {one.on}",) if one.on else ())

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.result import ALWAYS, PrintedStruct, in_columns
+from pfnlab.base.result import ALWAYS, PrintedStruct
 from pfnlab.base.spelling import did_you_mean
 from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.diagnosis.messages.explaining import explain_line
@@ -17,6 +17,7 @@ from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.releases import RELEASES
+from pfnlab.present.document.blocks import Block, Paragraph, named_rows
 
 
 class BugWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,17 +85,18 @@ class BugList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
 
     bugs: Annotated[tuple[ListedBug, ...], ALWAYS] = ()
 
-    def __str__(self) -> str:
-        rows = [
+    def blocks(self) -> Iterator[Block]:
+        """Yield a row for each bug."""
+        rows = (
             (
                 *(one.id, one.kind, one.title),
                 "; ".join(f"{word} {at}" for word, at in (("since", one.since), ("until", one.until)) if at),
             )
             for one in self.bugs
-        ]
-        if not rows:
-            return "No bug in the catalogue matches."
-        return "\n".join(in_columns(rows))
+        )
+        if not self.bugs:
+            yield Paragraph("No bug in the catalogue matches.")
+        yield from named_rows("", rows, ("",) * 4)
 
 
 def listed(wish: BugWish) -> BugList:

@@ -1,37 +1,42 @@
 """One profile as text: every switch, and how certain its value is."""
 
-from pfnlab.base.result import in_columns
+from collections.abc import Iterator
+
 from pfnlab.kernel.policies.profiles import SEAMS, described, era_of, exact
 from pfnlab.kernel.policies.releases import is_version, series_of, version_key
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch, briefly
+from pfnlab.present.document.blocks import Block, Cell, Paragraph, cells, headed
 
 #: The placeholder for a missing value.
 NONE = "-"
 _KNOWN = {True: "known", False: "assumed"}
 
 
-def profile_lines(version: str) -> list[str]:
-    """Return the output of `pfnlab policies show VERSION`: every switch, and how certain it is."""
+def profile_blocks(version: str) -> Iterator[Block]:
+    """Yield the output of `pfnlab policies show VERSION`: every switch, and how certain it is."""
     exact_version = exact(version)
-    rows = [("switch", "is", "since", "commit", "catalogue", "known", "by", "source")]
+    head = ("switch", "is", "since", "commit", "catalogue", "known", "by", "source")
+    rows = []
     for seam in SEAMS:
         era = era_of(seam, exact_version)
         known = _KNOWN[all(era.known(exact_version) for era in ERAS if era.seam == seam)]
         by = briefly(era.known_by)
-        rows.append((seam, era.name, era.since, *origin(era), known, by, era.source))
+        rows.append(cells(seam, era.name, era.since, *origin(era), known, by, era.source))
     for switch in SWITCHES:
         state = "on" if switch.on(exact_version) else "off"
         since = " ".join((span(switch), *_points(switch, exact_version)))
         known = _KNOWN[switch.known(exact_version)]
         by = briefly(switch.known_by)
-        rows.append((switch.name, state, since, *origin(switch), known, by, switch.source))
-    return [described(version), *in_columns(rows)]
+        rows.append(cells(switch.name, state, since, *origin(switch), known, by, switch.source))
+    yield Paragraph(described(version))
+    yield from headed("", head, rows, len(head))
 
 
-def two_profiles(first: str, second: str) -> list[str]:
-    """Return the output of `pfnlab policies show VERSION VERSION`: the rows that differ, side by side."""
+def two_profiles(first: str, second: str) -> Iterator[Block]:
+    """Yield the output of `pfnlab policies show VERSION VERSION`: the rows that differ, side by side."""
     versions = exact(first), exact(second)
-    rows: list[tuple[str, ...]] = [("switch", *versions, "since", "commit", "catalogue", "known", "source")]
+    head = ("switch", *versions, "since", "commit", "catalogue", "known", "source")
+    rows: list[tuple[Cell, ...]] = []
     same = 0
     for seam in SEAMS:
         eras = [era_of(seam, version) for version in versions]
@@ -41,7 +46,7 @@ def two_profiles(first: str, second: str) -> list[str]:
         newer = max(eras, key=lambda era: version_key(era.since) if is_version(era.since) else ())
         known = all(era.known(version) for era in ERAS if era.seam == seam for version in versions)
         names = eras[0].name, eras[1].name
-        rows.append((seam, *names, newer.since, *origin(newer), _KNOWN[known], newer.source))
+        rows.append(cells(seam, *names, newer.since, *origin(newer), _KNOWN[known], newer.source))
     for switch in SWITCHES:
         states = ["on" if switch.on(version) else "off" for version in versions]
         if states[0] == states[1]:
@@ -50,10 +55,10 @@ def two_profiles(first: str, second: str) -> list[str]:
         points = dict.fromkeys(point for version in versions for point in _points(switch, version))
         known = all(switch.known(version) for version in versions)
         since = " ".join((span(switch), *points))
-        rows.append((switch.name, *states, since, *origin(switch), _KNOWN[known], switch.source))
-    if len(rows) == 1:
-        return [described(first), described(second), f"all {same} switches are the same"]
-    return [described(first), described(second), *in_columns(rows), f"{same} switches are the same"]
+        rows.append(cells(switch.name, *states, since, *origin(switch), _KNOWN[known], switch.source))
+    yield from (Paragraph(described(first)), Paragraph(described(second)))
+    yield from headed("", head, rows, len(head))
+    yield Paragraph(f"{same} switches are the same" if rows else f"all {same} switches are the same")
 
 
 def origin(source: Switch | Era) -> tuple[str, str]:
