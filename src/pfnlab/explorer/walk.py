@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.errors import Misuse, ProgramError, Undecided
-from pfnlab.checker.judging.known import known
-from pfnlab.checker.judging.run_causes import Causes
+from pfnlab.checker.judging.judge import reasons_of
 from pfnlab.checker.scopes.domain import KernelModel, KernelState
 from pfnlab.checker.scopes.properties import questions, verdict_words
 from pfnlab.checker.scopes.question import Question
@@ -170,7 +169,7 @@ def _seen(
     if broken and program is not None:
         (run,) = machine.run([program])
         # The reasons known up to its last operation.
-        why = known(Causes(program, run.steps, len(program.ops) - 1, machine.profile), question.name)
+        why = reasons_of(program, run).known(question.name, len(program.ops) - 1)
     violated = question.kind == "always" and holds is False
     says = verdict_words(question.name, question.asks, violated=violated)
     return StateProperty(question.name, question.kind, says, holds, why)

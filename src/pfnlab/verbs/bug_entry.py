@@ -129,7 +129,7 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
             stable_only=one.stable_only,
             seen=tuple(affected_kernels(one)),
             **of_dates,
-            **other_fields(one, (*of_dates, "number", "measured", "on")),
+            **other_fields(one, (*of_dates, "number", "measured", "on", "designs", "where")),
         )
 
     def blocks(self) -> Iterator[Block]:

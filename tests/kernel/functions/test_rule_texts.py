@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from for_each import for_each
 
 import pfnlab
 from pfnlab.base.errors import Misuse
-from pfnlab.checker.judging.known import KNOWN
+from pfnlab.checker.judging.reasons import known_rules
 from pfnlab.kernel.functions.rule_texts import find_rule, glossary, rule_numbers, rules_naming
 
 
@@ -60,9 +59,8 @@ def test_a_bug_is_found_by_its_identifier() -> None:
 
 def test_every_reason_of_a_known_violation_can_be_looked_up() -> None:
     """So that the page can show what an identifier stands for."""
-    for why, _ in chain.from_iterable(KNOWN.values()):
-        number = why.partition(":")[0]
-        assert number == find_rule(number).number
+    for one in known_rules():
+        assert one.rule == find_rule(one.rule).number
 
 
 @pytest.mark.parametrize("number", ["", "S" + "99", "../S2", "<script>"])

@@ -10,12 +10,10 @@ from pfnlab.checker.judging import entries
 from pfnlab.checker.judging import operation_judges as operations
 from pfnlab.checker.judging.contents import PageContents
 from pfnlab.checker.judging.device_mappings import DeviceMappings
-from pfnlab.checker.judging.first_steps import FirstSteps
 from pfnlab.checker.judging.history import History, has_moved
-from pfnlab.checker.judging.known import known
 from pfnlab.checker.judging.observed_spaces import Layout, SeenChanges, SeenSpaces
 from pfnlab.checker.judging.reached_modes import ReachedModes
-from pfnlab.checker.judging.run_causes import Causes
+from pfnlab.checker.judging.reasons import Reasons
 from pfnlab.checker.judging.run_properties import EACH_TIME, RUN_PROPERTIES
 from pfnlab.checker.judging.seen_moment import JudgeCache, SeenMoment, events_broken
 from pfnlab.checker.scopes.race_judges import told_free
@@ -23,13 +21,11 @@ from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.known_kernels import version_of_release
 from pfnlab.kernel.policies.patched import patched_kernels
-from pfnlab.kernel.policies.profiles import profile_of
 from pfnlab.kernel.policies.releases import is_version, upstream
-from pfnlab.kernel.policies.seams import with_policy
 from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program
-from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.model.named_profile import profile_named
 from pfnlab.programs.runs.compare import FIELDS, Expectation
 from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.look import LookLevel
@@ -49,17 +45,24 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
 
     :param series: the kernel series used to explain known violations; None for the series that the run names
     """
-    broken = list(_judged(program, run))
-    profile = _profile(run, series) if broken else None
-    first = FirstSteps(program, run.steps)
+    broken = list(_begun(program, run))
+    if not broken:
+        return []
+    reasons = reasons_of(program, run, series)
     return [
         Violation(
             *(name, step, run.steps[step].op, says),
-            known=known(Causes(program, run.steps, step, profile, first), name) or None,
+            known=reasons.known(name, step) or None,
+            predicted=reasons.predicts(name, step),
             machine=run.machine,
         )
         for name, step, says in broken
     ]
+
+
+def reasons_of(program: Program, run: Run, series: str | None = None) -> Reasons:
+    """The reasons for violations in *run*; parameters as for :func:`violations`."""
+    return Reasons(program, run, _profile(run, series), _judged)
 
 
 def judged(
@@ -134,15 +137,14 @@ def judged_runs(
 def _profile(run: Run, series: str | None) -> Profile | None:
     """The rules, including policies, for the machine named in *run*; None if unknown."""
     kind, _, spec = run.machine.partition(":")
-    try:
-        if kind == "model":
-            return ModelMachine(spec, configuration=run.configuration).profile
+    if kind != "model":
         version = series or _version(run)
         if version is None:
             return None
         patched = patched_kernels().get(spec)
-        profile = profile_of(version)
-        return with_policy(profile, *patched.policy.split("=")) if patched is not None else profile
+        spec = version if patched is None else f"{version},{patched.policy}"
+    try:
+        return profile_named(spec, run.configuration)
     except Misuse:
         # The run was recorded under a machine name unknown here.
         return None
@@ -157,11 +159,15 @@ def _version(run: Run) -> str | None:
     return None
 
 
-def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
+def _judged(program: Program, run: Run) -> list[dict[str, str]]:
+    """The properties that each step violates, with evidence."""
     judging = _Judging(program, run)
+    return [judging.broken(number) for number in range(len(run.steps))]
+
+
+def _begun(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
     lasting: set[str] = set()
-    for number in range(len(run.steps)):
-        broken = judging.broken(number)
+    for number, broken in enumerate(_judged(program, run)):
         for name, text in broken.items():
             if name not in lasting or name in EACH_TIME:
                 yield name, number, text

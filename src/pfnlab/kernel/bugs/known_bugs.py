@@ -27,6 +27,8 @@ Each file contains::
                  ("conflict/guest"), or texts outside any family
     errnos       causes of an errno that it is: their names in errnos.toml of that package
     breaks       the properties that it violates, as named by `check` and judged runs
+    designs      { tracker = another }: proposed trackers that have it, each with one that does not
+    where        a pattern of the programs that meet it: required if no commit or tracker removes it
     config       options of the kernel without which it does not exist: { LOCKDEP = "y" }
     discussion   threads, or numbers of the discussions of docs/claims.md
     settled      confirmed, refuted or undecided: the result of examining the entry
@@ -182,6 +184,8 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     log: tuple[str, ...] = ()
     errnos: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
+    designs: Mapping[str, str] = msgspec.field(default_factory=dict)
+    where: str = ""
     config: Mapping[str, str] = msgspec.field(default_factory=dict)
     discussion: tuple[str, ...] = ()
     settled: SettledWord | None = None

@@ -234,20 +234,22 @@ def _leaks(
 def _violations(violations: Sequence[Violation], reasons: _ExplainedReasons) -> Iterator[Statement]:
     # Machines with the same violation for the same reason share a line; one without a known reason has its
     # own.
-    machines: dict[tuple[str, int, str, str, str | None], list[str]] = {}
+    machines: dict[Violation, list[str]] = {}
     for one in violations:
-        key = (one.name, one.step, one.op, one.says, one.known)
-        machines.setdefault(key, []).append(one.machine)
+        machines.setdefault(msgspec.structs.replace(one, machine=""), []).append(one.machine)
     known: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
-    for (name, step, op, says, why), members in sorted(machines.items(), key=lambda item: item[0][1]):
+    for one, members in sorted(machines.items(), key=lambda item: item[0].step):
+        name, says, why = one.name, one.says, one.known
         declared = PROPERTIES.get(name)
         happens, asks = (declared.happens, declared.asks) if declared is not None else (says, says)
         if why:
-            known.setdefault((f"{happens} ({name})", why, tuple(members)), []).append(step + 1)
+            known.setdefault((f"{happens} ({name})", why, tuple(members)), []).append(one.step + 1)
             continue
         judged = all(member.startswith("model:") for member in members)
         seen = "" if says in (happens, asks) else f": {says}"
-        text = f"{happens} ({name}), in step {step + 1}, {op}: {', '.join(members)}{seen}; reason unknown"
+        predicted = one.predicted and not judged
+        unknown = "the model does it too; no reason on file" if predicted else "reason unknown"
+        text = f"{happens} ({name}), in step {one.step + 1}, {one.op}: {', '.join(members)}{seen}; {unknown}"
         yield Statement(About.VIOLATES, text, "" if judged else "bad")
     for (happens, why, names), steps in known.items():
         says = f"{happens}, in {_steps(steps)}: {', '.join(names)}{reasons.words(why)}"

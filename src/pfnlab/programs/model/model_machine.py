@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -32,7 +32,7 @@ from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs import places
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
-from pfnlab.programs.runs.memory_faults import committed_left
+from pfnlab.programs.runs.memory_faults import committed_left, mm_counts
 from pfnlab.programs.runs.named_machines import MachineKind, NamedMachine, model_text
 from pfnlab.programs.runs.observation import (
     CachedTranslations,
@@ -250,6 +250,7 @@ class OpenRun:
         )
         self._observer = Observer(self.kernel, setting.places, machine.look)
         self.steps: list[Step] = []
+        self._faults: list[tuple[MemoryFault, ...]] = []
         self.tlbs: list[tuple[CachedTranslations, ...]] = []
 
     @property
@@ -287,17 +288,23 @@ class OpenRun:
 
     @property
     def leftovers(self) -> tuple[MemoryObservation, ...]:
-        """For each step, the part that only shows in memory, if the run leaves memory
-        committed; otherwise empty.
-        """
-        left = self.kernel.committed
-        if not left:
-            return ()
-        fault = MemoryFault(committed_left.name, than_before(left, "committed pages"))
-        return (*[MemoryObservation()] * (len(self.steps) - 1), MemoryObservation(faults=(fault,)))
+        """For each step, the part that only shows in memory; empty if a kernel's would show no fault."""
+        faults = [*self._faults]
+        if left := self.kernel.committed:
+            faults[-1] += (MemoryFault(committed_left.name, than_before(left, "committed pages")),)
+        return tuple(MemoryObservation(faults=found) for found in faults) if any(faults) else ()
+
+    def _miscounted(self) -> Iterator[MemoryFault]:
+        """The address spaces whose locked_vm is wrong (S5.8.9)."""
+        for task in self.kernel.processes():
+            locked, leak = task.mm.locked, task.mm.locked_leak
+            if leak:
+                says = f"locked_vm of {task.comm} is {locked + leak:,}, but there are {locked:,}"
+                yield MemoryFault(mm_counts.name, says)
 
     def _done(self, step: Step, *, settled: bool) -> None:
         self.steps.append(self._running.comparable(step))
+        self._faults.append(tuple(self._miscounted()))
         self.tlbs.append(self._observer.tlbs())
         if settled:
             check_own(self.kernel)

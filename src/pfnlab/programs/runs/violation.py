@@ -16,6 +16,7 @@ class Violation(msgspec.Struct, frozen=True):
     :param op: the operation of that step
     :param says: what was observed, or, if there is no observation, what should hold
     :param known: the reason why kernels of this version do this; null if unknown
+    :param predicted: whether the model of this version does it too
     :param machine: the machine's name as in the run
     """
 
@@ -25,6 +26,7 @@ class Violation(msgspec.Struct, frozen=True):
     says: Text
     #: It begins with an id from docs/bugs.md or a step from docs/semantics.
     known: Annotated[str | None, ALWAYS] = None
+    predicted: Annotated[bool, ALWAYS] = False
     machine: Annotated[str, UNPRINTED] = ""
 
     def __str__(self) -> str:
