@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from for_each import for_each
-from pfnlab.present.report.bug_list import property_names
 
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs, bug
 from pfnlab.kernel.bugs.severity import LOSSES, severity
+from pfnlab.verbs.bug_list import property_names
 
 
 @for_each(
