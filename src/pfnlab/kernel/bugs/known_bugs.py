@@ -58,7 +58,7 @@ from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible_name
 from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.kernel.bugs.bug_status import BugStatus, Dates, Point, bug_status
-from pfnlab.kernel.bugs.kernel_name import release_key
+from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 from pfnlab.kernel.policies.switches import SWITCHES, Backport
 
 
@@ -240,6 +240,13 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         """The entry that has the dates: the bug of which this is a measurement, otherwise itself."""
         return bug(self.same_as) if self.same_as else self
 
+    def fixed_in(self, version: str) -> str:
+        """The first release without it in that series, or else in mainline; empty if none is known."""
+        dates = self.dated.dates
+        series = kernel_name(version).release if version else ""
+        own = [point.version for point in dates.stable if point.series == series and point.version[-1] != "y"]
+        return own[0] if own and not dates.change else self.dated.mended
+
     def status(self, version: str) -> BugStatus:
         """The status of the kernel *version*: it has the bug, no longer has it, does not have it yet, or
         unknown.
@@ -255,7 +262,7 @@ def bug(number: str) -> Bug:
 
     :raises Misuse: if there is no such entry
     """
-    if number not in _texts():
+    if not is_bug(number):
         raise Misuse(f"there is no bug {visible_name(number)[:40]!r}: docs/bugs.md has them, as A06")
     return _read(number)
 
@@ -263,6 +270,19 @@ def bug(number: str) -> Bug:
 def all_bugs() -> tuple[Bug, ...]:
     """Every entry, in the order of letters and numbers."""
     return tuple(map(_read, _texts()))
+
+
+def is_bug(number: str) -> bool:
+    """True if there is an entry called *number*."""
+    return number in _texts()
+
+
+@cache
+def bugs_shown_by(program: str) -> tuple[Bug, ...]:
+    """The faults that a program of litmus/ shows, by number; it may be called without its folder."""
+    found = (_read(number) for number, text in _texts().items() if f'{program}"' in text)
+    names = {program, f"history/{program}"}
+    return tuple(one for one in found if one.kind.is_fault and any(row.program in names for row in one.shown))
 
 
 @cache

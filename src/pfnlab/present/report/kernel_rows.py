@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from pfnlab.checker.scopes.state_judges import no_leak
-from pfnlab.present.report.run_result import KnownReason, expect_text, leaked_at_end
+from pfnlab.present.report.known_reasons import KnownReason, bugs_without_violation
+from pfnlab.present.report.run_result import expect_text, leaked_at_end
 from pfnlab.present.report.table import FAILED, HEAD, StyledText, paragraph
 from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.observation import Run
@@ -25,7 +26,9 @@ def kernel_rows(result: RunResult, width: int, *, name: str = "") -> StyledText:
         wrong = "; ".join(_faults(result, run))
         bad += bool(wrong)
         undecided += run.unfinished is not None and not wrong
-        row = f"{run.machine.ljust(label)}   {wrong or run.unfinished or 'no leak, no violation'}"
+        shown = "".join(f"; known bug {one.number}" for one in bugs_without_violation(result, run))
+        says = f"{wrong or run.unfinished or 'no leak, no violation'}{shown}"
+        row = f"{run.machine.ljust(label)}   {says}"
         paragraph(text, row, width, FAILED if wrong else "", indent=label + 3)
     text.append("\n")
     more = f", {undecided} did not finish" if undecided else ""
@@ -37,7 +40,7 @@ def _faults(result: RunResult, run: Run) -> Iterator[str]:
     """Yield the faults in one run, each with the number of its reason."""
     reasons: dict[str, dict[str, None]] = {}
     for one in run.violations:
-        known = KnownReason.of(one.known or "")
+        known = KnownReason.of(one.known or "", [run])
         reasons.setdefault(one.name, {})[f"{known.number}{known.fixed}"] = None
     if left := leaked_at_end(run, result):
         yield f"LEAK {', '.join(left)}{_in_brackets(reasons.pop(no_leak.name, {}))}"

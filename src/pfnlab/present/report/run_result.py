@@ -3,12 +3,11 @@
 All formats print these results and statements; none of them judges again.
 """
 
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import groupby
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -16,7 +15,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
 from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.checker.scopes.state_judges import no_leak
-from pfnlab.kernel.bugs.known_bugs import all_bugs
+from pfnlab.present.report.known_reasons import ExplainedReasons, bugs_without_violation, shown_words
 from pfnlab.programs.runs.alarm import Alarm, first_alarm, when
 from pfnlab.programs.runs.cells import ROWS
 from pfnlab.programs.runs.compare import Expectation
@@ -29,8 +28,6 @@ from pfnlab.programs.runs.violation import Violation
 Tone = Literal["", "lit", "bad"]
 #: The fields visible to a user of the kernel: their differences are listed, others are counted.
 SHOWN = ("result", *ROWS)
-#: The number of a step in docs/semantics.
-_RULE = re.compile(r"S\d[\w.]*")
 #: Statements are not wrapped up to this width.
 _UNWRAPPED = 1 << 20
 
@@ -45,6 +42,7 @@ class About(Enum):
     LEAK = "LEAK: "
     VIOLATES = "VIOLATION: "
     CLEAN = "no leak, no violation: "
+    SHOWS = "known bug "
     UNJUDGED = "not judged in "
     EXPECTED = "as expected, "
     UNEXPECTED = "not as expected, "
@@ -120,7 +118,7 @@ def statements(result: RunResult, fields: Sequence[str] = SHOWN) -> Iterator[Sta
     if len(runs) > 1 and result.agree:
         yield Statement(About.AGREE, ", ".join(run.machine for run in runs))
     leaked = {run.machine: left for run in runs if (left := leaked_at_end(run, result))}
-    reasons = _ExplainedReasons()
+    reasons = ExplainedReasons(runs)
     yield from _leaks(leaked, violations, reasons)
     yield from _violations(
         [one for one in violations if one.name != no_leak.name or one.machine not in leaked], reasons
@@ -135,6 +133,7 @@ def statements(result: RunResult, fields: Sequence[str] = SHOWN) -> Iterator[Sta
             yield Statement(About.UNDECIDED, f"{run.machine} {reached}: {run.undecided}", "bad")
     if clean := [run.machine for run in runs if _is_clean(run, result)]:
         yield Statement(About.CLEAN, ", ".join(clean))
+    yield from _shown(result)
     yield from _unjudged(runs)
     yield from _expected(result.expectations)
     for run in runs:
@@ -157,58 +156,6 @@ def _differences(result: RunResult, fields: Sequence[str]) -> Iterator[Statement
         yield Statement(About.INSIDE, says if shown else f"{groups}: {says}")
 
 
-class KnownReason(NamedTuple):
-    """The reason for a known violation.
-
-    :param number: a bug in docs/bugs.md or a rule in docs/semantics; empty if the text names neither
-    :param fixed_in: the first release without the bug; empty for a rule, and if unknown
-    """
-
-    number: str
-    fixed_in: str
-    text: str
-
-    @classmethod
-    def of(cls, known: str) -> Self:
-        """Return the reason that ``Violation.known`` names, which may come from another version or a file."""
-        number, _, text = known.partition(": ")
-        fixed_in = {one.number: one.mended for one in all_bugs()}
-        if number in fixed_in or _RULE.fullmatch(number):
-            return cls(number, fixed_in.get(number, ""), text)
-        return cls("", "", known)
-
-    @property
-    def name(self) -> str:
-        """``known bug A06``, or ``rule S8.2.6``."""
-        return (
-            f"{'rule' if _RULE.fullmatch(self.number) else 'known bug'} {self.number}"
-            if self.number
-            else "known"
-        )
-
-    @property
-    def fixed(self) -> str:
-        """``, fixed in 6.16``; empty if it is not fixed."""
-        return f", fixed in {self.fixed_in}" if self.fixed_in else ""
-
-
-class _ExplainedReasons:
-    """The reasons in a report, each of which is explained once."""
-
-    def __init__(self) -> None:
-        self._explained: set[str] = set()
-
-    def words(self, known: str | None) -> str:
-        """Return ``; known bug A06, fixed in 6.16: ...``, the next time only the name; empty for none."""
-        if not known:
-            return ""
-        reason = KnownReason.of(known)
-        if known in self._explained and reason.number:
-            return f"; {reason.name}"
-        self._explained.add(known)
-        return f"; {reason.name}{reason.fixed}: {reason.text}"
-
-
 def leaked_at_end(run: Run, result: RunResult) -> tuple[str, ...]:
     """Return the reservations that remain after all tasks are gone but should not."""
     if not run.steps or run.steps[-1].op != "end":
@@ -219,7 +166,7 @@ def leaked_at_end(run: Run, result: RunResult) -> tuple[str, ...]:
 
 
 def _leaks(
-    leaked: Mapping[str, tuple[str, ...]], violations: Sequence[Violation], reasons: _ExplainedReasons
+    leaked: Mapping[str, tuple[str, ...]], violations: Sequence[Violation], reasons: ExplainedReasons
 ) -> Iterator[Statement]:
     # Machines that leak the same for the same reason share a line.
     machines: dict[tuple[tuple[str, ...], str | None], list[str]] = {}
@@ -228,10 +175,10 @@ def _leaks(
         machines.setdefault((left, next(filter(None, known), None)), []).append(machine)
     for (left, why), names in machines.items():
         says = f"{', '.join(left)} still reserved, but no longer mapped: {', '.join(names)}"
-        yield Statement(About.LEAK, f"{says}{reasons.words(why)}", "bad")
+        yield Statement(About.LEAK, f"{says}{reasons.words(why, names)}", "bad")
 
 
-def _violations(violations: Sequence[Violation], reasons: _ExplainedReasons) -> Iterator[Statement]:
+def _violations(violations: Sequence[Violation], reasons: ExplainedReasons) -> Iterator[Statement]:
     # Machines with the same violation for the same reason share a line; one without a known reason has its
     # own.
     machines: dict[Violation, list[str]] = {}
@@ -252,7 +199,7 @@ def _violations(violations: Sequence[Violation], reasons: _ExplainedReasons) -> 
         text = f"{happens} ({name}), in step {one.step + 1}, {one.op}: {', '.join(members)}{seen}; {unknown}"
         yield Statement(About.VIOLATES, text, "" if judged else "bad")
     for (happens, why, names), steps in known.items():
-        says = f"{happens}, in {_steps(steps)}: {', '.join(names)}{reasons.words(why)}"
+        says = f"{happens}, in {_steps(steps)}: {', '.join(names)}{reasons.words(why, names)}"
         yield Statement(About.VIOLATES, says)
 
 
@@ -262,6 +209,15 @@ def _is_clean(run: Run, result: RunResult) -> bool:
     if run.unfinished is not None or not run.steps or run.steps[-1].book:
         return False
     return not run.violations and run.machine not in dict(result.alarms)
+
+
+def _shown(result: RunResult) -> Iterator[Statement]:
+    machines: dict[str, list[str]] = {}
+    for run in result.runs:
+        for one in bugs_without_violation(result, run):
+            machines.setdefault(shown_words(one, run), []).append(run.machine)
+    for words, names in machines.items():
+        yield Statement(About.SHOWS, f"{words}: {', '.join(names)}")
 
 
 def _unjudged(runs: Sequence[Run]) -> Iterator[Statement]:
