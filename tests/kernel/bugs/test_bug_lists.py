@@ -32,7 +32,6 @@ HOMES = {
     "kernel/policies/patched.json": "names of patches",
     "kernel/functions/data": "the bugs that each kernel function has had",
     "discussions": "what was claimed about a bug, and the bugs that posted patches have",
-    "checker/judging/known.py": "the reasons of violations",
 }
 FIELDS: tuple[BugField, ...] = ("log", "errnos", "breaks", "programs")
 NAMES = sorted({(field, name) for one in all_bugs() for field in FIELDS for name in getattr(one, field)})
