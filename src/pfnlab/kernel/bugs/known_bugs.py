@@ -241,7 +241,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         return bug(self.same_as) if self.same_as else self
 
     def fixed_in(self, version: str) -> str:
-        """The first release without it in that series, or else in mainline; empty if none is known."""
+        """The first release without it in that series, or else in mainline; empty if unknown."""
         dates = self.dated.dates
         series = kernel_name(version).release if version else ""
         own = [point.version for point in dates.stable if point.series == series and point.version[-1] != "y"]
@@ -279,10 +279,9 @@ def is_bug(number: str) -> bool:
 
 @cache
 def bugs_shown_by(program: str) -> tuple[Bug, ...]:
-    """The faults that a program of litmus/ shows, by number; it may be called without its folder."""
-    found = (_read(number) for number, text in _texts().items() if f'{program}"' in text)
-    names = {program, f"history/{program}"}
-    return tuple(one for one in found if one.kind.is_fault and any(row.program in names for row in one.shown))
+    """The faults that a program of litmus/ shows, by number."""
+    found = (_read(number) for number, text in _texts().items() if f'"{program}"' in text)
+    return tuple(one for one in found if one.kind.is_fault and program in [row.program for row in one.shown])
 
 
 @cache
