@@ -4,13 +4,18 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
-from pfnlab.base.errors import Misuse
+from pfnlab.base.errors import Misuse, PfnlabError
 from pfnlab.base.terminal_text import linkless
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, bug, bugs_shown_by, is_bug
+from pfnlab.kernel.bugs.without_bug import without_bug
+from pfnlab.kernel.mm.profile import Profile
 from pfnlab.programs.lang.library import find_program, load_found
 from pfnlab.programs.lang.load import program_hash
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.model.named_profile import profile_named
 from pfnlab.programs.runs.compared import RunResult
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 #: The number of a step in docs/semantics.
@@ -82,7 +87,8 @@ def version_of(run: Run) -> str:
 def bugs_without_violation(result: RunResult, run: Run) -> Iterator[Bug]:
     """The bugs that a released kernel has and this program of litmus/ shows, according to their data.
 
-    Bugs that are the reason of a violation are left out; of a changed kernel, its bugs are not known.
+    The model of that kernel must run the program differently without the bug. Bugs that are the reason of a
+    violation are left out; of a changed kernel, its bugs are not known.
     """
     if run.unfinished is not None or not _AS_RELEASED.fullmatch(run.machine):
         return
@@ -91,7 +97,7 @@ def bugs_without_violation(result: RunResult, run: Run) -> Iterator[Bug]:
         needed = [row.needs for row in one.shown if row.needs]
         if told & {one.number, one.same_as}:
             continue
-        if all(_has(each, run) for each in (one.number, *needed)) and _is_of_library(result):
+        if all(_has(each, run) for each in (one.number, *needed)) and _differs_without(one, result, run):
             told.add(one.number)
             yield one
 
@@ -111,9 +117,24 @@ def _has(number: str, run: Run) -> bool:
         return False
 
 
-def _is_of_library(result: RunResult) -> bool:
-    """True unless another program has the name of one in litmus/."""
+def _differs_without(one: Bug, result: RunResult, run: Run) -> bool:
+    """True if the model of the run's kernel runs the program differently without the bug.
+
+    False for another program that only has the name of one in litmus/.
+    """
     try:
-        return program_hash(load_found(find_program(result.name))) == result.source.hash
-    except Misuse:
+        if program_hash(load_found(find_program(result.name))) != result.source.hash:
+            return False
+        profile = profile_named(version_of(run), run.configuration)
+        without = without_bug(one.dated, profile)
+        return without is not None and _observed(result, profile) != _observed(result, without)
+    except PfnlabError:
+        # The model has no rule for one of the two.
         return False
+
+
+def _observed(result: RunResult, profile: Profile) -> tuple[object, ...]:
+    model = ModelMachine(profile.version, LookLevel.MEMORY)
+    model.profile = profile
+    run = model.run_one(result.program)
+    return run.steps, run.memory
