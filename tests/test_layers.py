@@ -124,7 +124,7 @@ def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
         ("__init__.py", "if TYPE_CHECKING:\n    from pfnlab.api import run as run"),
         (
             "cli/reader.py",
-            "from pfnlab.base.version import VERSION\nfrom pfnlab.present.report.table import render",
+            "from pfnlab.base.version import VERSION\nfrom pfnlab.present.report.table import step_rows",
         ),
         ("lab/images/kernels.py", "from pfnlab.lab.lens.btf import types"),
         ("checker/check.py", "from pfnlab.checker.races.race import Race"),

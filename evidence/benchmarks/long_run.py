@@ -22,7 +22,8 @@ from measuring import busy, show
 from measuring.paired import AGAINST, SERVE, against, serve
 
 from pfnlab.checker.judging.judge import judged
-from pfnlab.present.report.table import render
+from pfnlab.present.document.run_table import run_blocks
+from pfnlab.present.document.terminal import text_of
 from pfnlab.programs.lang.ops import Call, Device, Mmap, Mprotect, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -49,7 +50,7 @@ def seconds_of(series: str, program: Program) -> float:
     begin = time.process_time()
     runs = ModelMachine(series).run([program])
     result = judged(program, runs, {run.machine: series for run in runs})
-    render(result)
+    text_of(run_blocks(result), 100)
     took = time.process_time() - begin
     assert all(run.unfinished is None for run in runs), runs
     return took

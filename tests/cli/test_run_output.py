@@ -97,7 +97,7 @@ def test_several_programs_are_a_line_each(ask: Ask, program: Path) -> None:
 
     lines = answer.out.splitlines()
     assert (1, 3) == (answer.code, len(lines))
-    assert lines[0].startswith("differs   middle          model:6.1 | qemu:7.2; step 2")
+    assert lines[0].startswith("differs  middle         model:6.1 | qemu:7.2; step 2")
     assert "on model:6.1, qemu:7.2, 2 programs: 2 differ" == lines[2]
 
 
@@ -114,7 +114,7 @@ def test_quiet_says_only_what_is_wrong(ask: Ask, program: Path) -> None:
 
     assert (0, "", "") == good
     assert (1, "") == (bad.code, bad.err)
-    assert bad.out.startswith("differs   middle")
+    assert bad.out.startswith("differs  middle")
 
 
 @pytest.mark.parametrize("options", [("--json",), ("--format", "tap"), ("--steps",)])
@@ -187,8 +187,9 @@ def test_fmt_takes_a_folder(ask: Ask, program: Path) -> None:
 
 
 def test_the_page_shows_what_is_printed(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The example of docs/programs.md, to the letter."""
+    """The example of docs/programs.md, to the letter; a page has 100 columns."""
     monkeypatch.undo()
+    monkeypatch.setenv("COLUMNS", "100")
     page = (Path(__file__).parents[2] / "docs" / "programs.md").read_text(encoding="utf-8")
     command, _, output = page.partition("```console\n$ pfnlab ")[2].partition("```\n")[0].partition("\n")
 

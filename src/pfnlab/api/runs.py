@@ -15,8 +15,9 @@ from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.base.supervised import supervised
-from pfnlab.present.report.run_result import verdict_lines
-from pfnlab.present.report.table import render
+from pfnlab.present.document.run_table import run_blocks
+from pfnlab.present.document.terminal import folded, text_of
+from pfnlab.present.report.run_result import statements
 from pfnlab.programs.lang.library import load_found, program_paths
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
@@ -173,14 +174,8 @@ class RunReport(RowResult):
         :param trace: include the order of kernel calls as well
         :param width: in columns
         """
-        shown = render(
-            self.verdict,
-            width=width,
-            steps=steps,
-            trace=trace,
-            options=(".text(steps=True)", ".text(trace=True)"),
-        )
-        return shown.plain
+        options = (".text(steps=True)", ".text(trace=True)")
+        return text_of(run_blocks(self.verdict, steps=steps, trace=trace, options=options), width)
 
     def __repr__(self) -> str:
         return self.text().rstrip("\n")
@@ -233,8 +228,8 @@ class Differences(RowResult, Sequence[Difference]):
 
     def lines(self) -> Iterator[str]:
         """The lines that describe the differences."""
-        for line in verdict_lines(self._result.verdict, _WIDTH):
-            yield line.text
+        for one in statements(self._result.verdict):
+            yield from folded(f"{one.about.value}{one.says}", _WIDTH)
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())

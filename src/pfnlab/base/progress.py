@@ -6,22 +6,23 @@ lines are printed: messages, and the progress every few seconds.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 from pfnlab.base.inert import message, one_line
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
 Result = TypeVar("Result")
 
-#: Seconds until the status line appears, and seconds between plain lines.
-APPEARS, EVERY = 2.0, 10.0
+#: Seconds until the status line appears, between plain lines, and until the status line is drawn again.
+APPEARS, EVERY, REDRAWN = 2.0, 10.0, 0.25
+
+#: What erases the line of a terminal, and the signs that show that the work goes on.
+_ERASED, _TURNS = "\r\x1b[2K", "|/-\\"
 
 _lock = threading.RLock()
 _shown: list[Work] = []
@@ -60,10 +61,9 @@ class Work(PartCount):
     ) -> None:
         self.total, self.done, self.vague = total, 0, vague
         self.words, self._every = what, every
-        self._display: Progress | None = None
-        self._task: Any = None
+        self._line: _StatusLine | None = None
         self._began = self._said_at = time.monotonic()
-        self._terminal = _hearer is None and sys.stderr is not None and sys.stderr.isatty()
+        self._terminal = _hearer is None and _is_terminal()
         self._ended = False
         self._timer: threading.Timer | None = None
 
@@ -80,9 +80,9 @@ class Work(PartCount):
         if self._timer is not None:
             self._timer.cancel()
         with _lock:
-            display, self._display, self._ended = self._display, None, True
-        if display is not None:
-            display.stop()
+            line, self._line, self._ended = self._line, None, True
+            if line is not None:
+                line.erase()
 
     def show(self, words: str) -> None:
         """Replace the description of what is being done."""
@@ -113,20 +113,16 @@ class Work(PartCount):
     def say(self, line: str) -> None:
         """Print a permanent line above the status line."""
         with _lock:
-            if self._display is None:
-                _plain(line)
-            else:
-                self._display.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if self._line is not None:
+                sys.stderr.write(_ERASED)
+            _plain(line)
 
     @property
     def is_shown(self) -> bool:
         """True while its status line is shown."""
-        return self._display is not None
+        return self._line is not None
 
     def _changed(self) -> None:
-        with _lock:
-            if self._display is not None:
-                self._display.update(self._task, description=one_line(self.words), far=self.far)
         # If the work is in another process, the process waiting for it shows it.
         every = EVERY if self._every is None else self._every
         if not self._terminal and _hearer is None and time.monotonic() - self._said_at >= every:
@@ -134,30 +130,59 @@ class Work(PartCount):
             say(": ".join(filter(None, (self.words, self.far))))
 
     def _appear(self) -> None:
-        # Imported here because importing rich takes longer than most work.
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn
-        from rich.progress import TimeElapsedColumn as Elapsed
-
-        words, far = (TextColumn(f"{{task.{part}}}", markup=False) for part in ("description", "fields[far]"))
-        display = Progress(
-            *(SpinnerColumn(), words, far, Elapsed()),
-            console=Console(stderr=True, markup=False, highlight=False),
-            transient=True,
-            refresh_per_second=4,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
         with _lock:
             # The work may have ended; or other work may be shown, or is about to be more specific.
             others = [work for work in _shown if work is not self]
             if self._ended or any(work.is_shown or (self.vague and not work.vague) for work in others):
                 return
-            self._task = display.add_task(one_line(self.words), total=None, far=self.far)
-            # Count the time since the work began.
-            display.tasks[0].start_time = self._began
-            display.start()
-            self._display = display
+            self._line = _StatusLine(self)
+            self._line.start()
+
+    @property
+    def seconds(self) -> int:
+        """The seconds since the work began."""
+        return int(time.monotonic() - self._began)
+
+
+class _StatusLine(threading.Thread):
+    """The progress of *work* as a line on the terminal, redrawn until it is erased."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(name="status line", daemon=True)
+        self._work, self._over, self._turn = work, threading.Event(), 0
+        self._draw()
+
+    def run(self) -> None:
+        while not self._over.wait(REDRAWN):
+            with _lock:
+                if not self._over.is_set():
+                    self._draw()
+
+    def erase(self) -> None:
+        """Draw it a last time, and erase it."""
+        self._over.set()
+        self._draw()
+        sys.stderr.write(_ERASED)
+        sys.stderr.flush()
+
+    def _draw(self) -> None:
+        minutes, seconds = divmod(self._work.seconds, 60)
+        since = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+        text = " ".join(filter(None, (one_line(self._work.words), self._work.far, since)))
+        sys.stderr.write(f"{_ERASED}{_TURNS[self._turn % len(_TURNS)]} {text[: _columns() - 3]}")
+        sys.stderr.flush()
+        self._turn += 1
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 @contextmanager

@@ -23,6 +23,14 @@ def terminal_width(piped: int = ANY_WIDTH) -> int:
     return max(_LEAST, shutil.get_terminal_size((piped, 24)).columns)
 
 
+def has_colours() -> bool:
+    """True if output is coloured: on a terminal, or with FORCE_COLOR, but never with NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    is_terminal = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return is_terminal or any(name in os.environ for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
+
+
 _LINK = re.compile(r"\[([^]]+)\]\([^)]*\)")
 
 

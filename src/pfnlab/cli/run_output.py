@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,13 +14,9 @@ from pfnlab.verbs.run import RunRequest
 
 if TYPE_CHECKING:
     from pfnlab.present.document.blocks import Document
-    from pfnlab.present.report.table import StyledText
 
 #: The width of a table in a file or a pipe.
 _PIPED_WIDTH = 120
-
-#: Environment variables that force colours if the output is not a terminal.
-_AS_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 #: The formats for results.
 FORMATS = ("text", "json", "junit", "tap", "md", "html")
@@ -61,11 +55,11 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
     """Return the results as plain text in the given format."""
 
     def table(result: RunResult) -> str:
-        return _table(result, request, _PIPED_WIDTH).plain
+        return _table(result, request, _PIPED_WIDTH)
 
     match form:
         case "text":
-            return _text(results, request, _PIPED_WIDTH).plain
+            return _text(results, request, _PIPED_WIDTH)
         case "json":
             return "".join(f"{result.as_json()}\n" for result in results)
         case "junit":
@@ -101,47 +95,40 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
     if form != "text" and not request.quiet:
         print(document(results, request, form), end="")
         return
-    if not sys.stdout.isatty() and not any(name in os.environ for name in _AS_TERMINAL):
-        text = _selected_text(results, request, terminal_width(_PIPED_WIDTH))
-        print(text.plain.expandtabs(), end="")
-        return
-    # rich is only for terminals, and takes longer to import than a small program takes to run.
-    from rich.console import Console
-    from rich.text import Text
+    from pfnlab.base.terminal_text import has_colours
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    width = console.width if console.is_terminal else _PIPED_WIDTH
-    text = _selected_text(results, request, width)
-    console.print(Text.assemble(*text.pieces), end="", soft_wrap=True)
+    coloured = has_colours()
+    if request.quiet:
+        text = _summary(results, coloured=coloured, wrong_only=True)
+    else:
+        text = _text(results, request, terminal_width(_PIPED_WIDTH), coloured=coloured)
+    print(text, end="")
 
 
-def _selected_text(results: Sequence[RunResult], request: RunRequest, width: int) -> StyledText:
-    """Return the text to print; with ``--quiet``, only problems."""
-    if not request.quiet:
-        return _text(results, request, width)
-    from pfnlab.present.report.run_formats import summary_text
-
-    return summary_text(results, wrong_only=True)
-
-
-def _text(results: Sequence[RunResult], request: RunRequest, width: int) -> StyledText:
-    from pfnlab.present.report.run_formats import summary_text
-    from pfnlab.present.report.table import lines_of
-
+def _text(results: Sequence[RunResult], request: RunRequest, width: int, *, coloured: bool = False) -> str:
     if len(results) == 1:
-        return _table(results[0], request, width)
+        return _table(results[0], request, width, coloured=coloured)
     if not _has_tables(request):
-        return summary_text(results)
-    tables = (_table(result, request, width, name=result.name) for result in results)
-    return lines_of([*tables, summary_text(results)])
+        return _summary(results, coloured=coloured)
+    tables = (_table(result, request, width, name=result.name, coloured=coloured) for result in results)
+    return "\n".join((*tables, _summary(results, coloured=coloured)))
 
 
-def _table(result: RunResult, request: RunRequest, width: int, *, name: str = "") -> StyledText:
-    from pfnlab.present.report.table import render
+def _summary(results: Sequence[RunResult], *, coloured: bool, wrong_only: bool = False) -> str:
+    from pfnlab.present.document.run_table import summary_blocks
+    from pfnlab.present.document.terminal import text_of
+
+    return text_of(summary_blocks(results, wrong_only=wrong_only), coloured=coloured)
+
+
+def _table(
+    result: RunResult, request: RunRequest, width: int, *, name: str = "", coloured: bool = False
+) -> str:
+    from pfnlab.present.document.run_table import kernel_blocks, run_blocks
+    from pfnlab.present.document.terminal import text_of
     from pfnlab.programs.runs.named_machines import is_spread
 
     if any(map(is_spread, request.on)) and not _has_tables(request):
-        from pfnlab.present.report.kernel_rows import kernel_rows
-
-        return kernel_rows(result, width, name=name)
-    return render(result, name=name, width=width, steps=request.steps, trace=request.trace)
+        return text_of(kernel_blocks(result, name=name), width, coloured=coloured)
+    blocks = run_blocks(result, name=name, steps=request.steps, trace=request.trace)
+    return text_of(blocks, width, coloured=coloured)

@@ -16,8 +16,6 @@ WRAPPING = {
     "base/terminal_text.py": "help, whose options stand beside their texts",
     "present/document/mail.py": "a mail has 72 columns",
     "present/document/claims_part.py": "so has a reply with a claim",
-    "present/report/run_result.py": "the verdict of run",
-    "present/report/table.py": "the table of run",
     "export/recovered.py": "comments of a program",
 }
 

@@ -8,9 +8,10 @@ from for_each import for_each
 
 from pfnlab.checker.judging.judge import judged_runs
 from pfnlab.kernel.bugs.known_bugs import all_bugs, bugs_shown_by
-from pfnlab.present.report.kernel_rows import kernel_rows
+from pfnlab.present.document.run_table import kernel_blocks
+from pfnlab.present.document.terminal import text_of
 from pfnlab.present.report.known_reasons import KnownReason, bugs_without_violation
-from pfnlab.present.report.run_result import verdict_lines
+from pfnlab.present.report.run_result import statements
 from pfnlab.programs.lang.library import find_program, load_found
 from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.named_machines import name_machines
@@ -64,11 +65,11 @@ def test_a_clean_run_does_not_end_without_its_bug() -> None:
     """In the verdict, and in a row of many kernels."""
     result = result_of("copied-page-mode", "model:7.3")
 
-    lines = [line.text for line in verdict_lines(result, 200)]
+    lines = [statement.line for statement in statements(result)]
     assert lines.index("no leak, no violation: model:7.3") + 1 == next(
         at for at, text in enumerate(lines) if text.startswith("known bug N05: A page copied on write")
     )
-    assert "no leak, no violation; known bug N05" in kernel_rows(result, 200).plain
+    assert "no leak, no violation; known bug N05" in text_of(kernel_blocks(result), 200)
 
 
 @for_each("machine", ["model:6.12.25", "model:6.12,without=e9f180d7cfde"])

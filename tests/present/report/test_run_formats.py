@@ -10,8 +10,9 @@ from for_each import for_each
 from hostile_results import HOSTILE, agreeing, differing, hostile, lost, undecided
 
 from pfnlab.base.inert import one_line, visible
+from pfnlab.present.document.run_table import run_blocks
+from pfnlab.present.document.terminal import text_of
 from pfnlab.present.report.run_formats import junit, tap
-from pfnlab.present.report.table import render
 from pfnlab.programs.runs.compared import RunResult
 
 #: What continuous integration reads: the attributes an element must have, and the elements it may hold.
@@ -31,7 +32,7 @@ ALL = (agreeing, differing, lost, undecided, hostile)
 
 def table(result: RunResult) -> str:
     """The report on one program."""
-    return render(result).plain
+    return text_of(run_blocks(result), 100)
 
 
 def junit_faults(text: str) -> list[str]:

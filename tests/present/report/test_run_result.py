@@ -8,7 +8,8 @@ from hostile_results import HOSTILE, agreeing, differing, hostile, lost, result,
 from middle_runs import PROGRAM, careful, forgetful
 
 from pfnlab.base.result import Outcome
-from pfnlab.present.report.run_formats import summary_text
+from pfnlab.present.document.run_table import summary_blocks
+from pfnlab.present.document.terminal import text_of
 from pfnlab.present.report.run_result import (
     About,
     RunResults,
@@ -17,7 +18,6 @@ from pfnlab.present.report.run_result import (
     counts,
     statements,
     status_of,
-    verdict_lines,
     why_of,
 )
 from pfnlab.programs.runs.alarm import Alarm
@@ -125,10 +125,10 @@ def test_counts_are_words() -> None:
 
 def test_a_summary_is_a_line_a_program_and_the_counts() -> None:
     """In columns."""
-    lines = summary_text([agreeing(), differing()]).plain.splitlines()
+    lines = text_of(summary_blocks([agreeing(), differing()])).splitlines()
 
-    assert lines[0].startswith("differs   middle   model:6.1 | model:7.2; step 2")
-    assert ["agrees    same"] == lines[1:2]
+    assert lines[0].startswith("differs  middle  model:6.1 | model:7.2; step 2")
+    assert ["agrees   same"] == lines[1:2]
     assert "on model:7.2, qemu:again, model:6.1, 2 programs: 1 differs, 1 agrees" == lines[2]
 
 
@@ -137,20 +137,20 @@ def test_a_summary_says_what_was_compared() -> None:
     runs = (forgetful(), careful())
     one = RunResult.of(PROGRAM, runs, {}, ("result", "vmas"), name="x")
 
-    last = summary_text([one]).plain.splitlines()[-1]
+    last = text_of(summary_blocks([one])).splitlines()[-1]
 
     assert "on model:6.1, model:7.2 (compared: result, vmas), 1 program: 1 agrees" == last
 
 
 def test_a_summary_of_what_is_wrong() -> None:
     """Is empty where nothing is."""
-    assert "" == summary_text([agreeing()], wrong_only=True).plain
-    assert "same" not in summary_text([agreeing(), differing()], wrong_only=True).plain
+    assert "" == text_of(summary_blocks([agreeing()], wrong_only=True))
+    assert "same" not in text_of(summary_blocks([agreeing(), differing()], wrong_only=True))
 
 
 def test_a_summary_writes_control_characters_out() -> None:
     """A name does not move the cursor."""
-    text = summary_text([hostile()]).plain
+    text = text_of(summary_blocks([hostile()]))
 
     assert "\x1b" in HOSTILE
     assert "\x1b" not in text
@@ -170,7 +170,6 @@ def test_each_statement_has_a_subject(result: RunResult, about: list[About]) -> 
     said = list(statements(result))
 
     assert about == [statement.about for statement in said]
-    assert [line.text for line in verdict_lines(result, 1000)] == [statement.line for statement in said]
 
 
 def test_a_run_without_violations_names_the_steps_not_judged() -> None:
@@ -200,4 +199,4 @@ def test_a_line_that_begins_otherwise_has_the_same_reason(monkeypatch: pytest.Mo
         monkeypatch.setattr(about, "_value_", "reworded ")
 
     assert why == (why_of(lost()), why_of(undecided()))
-    assert verdict_lines(lost())[0].text.startswith("reworded model:7.2")
+    assert next(statements(lost())).line.startswith("reworded model:7.2")

@@ -187,7 +187,7 @@ def _table_lines(table: Table, width: int, paint: _Paint) -> Iterator[str]:
         for row, cells, chapter in zip_longest(rows, texts, (*[None] * table.headed, *below)):
             own = [row[one] for one in columns]
             is_lit = table.marked and any(cell.tone == "lit" for cell in own)
-            shown = _row_lines(own, [cells[one] for one in columns], widths, gap, paint)
+            shown = _row_lines(own, [cells[one] for one in columns], widths, table, paint)
             for place, line in enumerate(shown):
                 mark = f" {MARK}" if is_lit and not place else ""
                 yield f"{indent}{line}{mark}".rstrip()
@@ -204,13 +204,14 @@ def _chapter_lines(chapter: Chapter | None, under: int, width: int, paint: _Pain
 def _cell_lines(cell: Cell, table: Table) -> list[str]:
     """Return the lines of a cell: its own, if the table keeps them, otherwise a single one."""
     if table.marked:
-        return [visible(line) for line in cell.lines]
+        return [visible(line).expandtabs() for line in cell.lines]
     return list(map(one_line, cell.lines)) if table.listed else [one_line(cell.text)]
 
 
 def _groups(natural: Sequence[int], least: Sequence[int], width: int, gap: int) -> list[range]:
     """Return the columns after the first to show side by side: all, or as few groups as are readable."""
     needs = [gap + max(min(whole, _READABLE), word) for whole, word in zip(natural, least, strict=True)]
+    needs[0] = max(needs[0], gap + min(natural[0], width // 3))
     others = len(needs) - 1
     groups = [range(1, 1)]
     for count in range(1, others + 1):
@@ -229,7 +230,7 @@ def _fit(natural: Sequence[int], least: Sequence[int], width: int, gap: int) -> 
     if sum(columns) <= room:
         return columns
     if len(columns) > 1:
-        columns[0] = min(columns[0], max(room // 3, least[0], _READABLE))
+        columns[0] = min(columns[0], max(width // 3, least[0]))
         left = room - columns[0]
         for place, one in enumerate(order := sorted(range(1, len(columns)), key=lambda one: natural[one])):
             columns[one] = min(natural[one], max(left // (len(order) - place), least[one]))
@@ -242,12 +243,14 @@ def _fit(natural: Sequence[int], least: Sequence[int], width: int, gap: int) -> 
 
 
 def _row_lines(
-    row: Sequence[Cell], texts: Sequence[Sequence[str]], widths: Sequence[int], gap: int, paint: _Paint
+    row: Sequence[Cell], texts: Sequence[Sequence[str]], widths: Sequence[int], table: Table, paint: _Paint
 ) -> Iterator[str]:
     """Yield the lines of a row, each cell wrapped in its column; numbers are right-aligned."""
+    gap = _APART if table.marked else _GAP
+    hangs = "  " if table.marked else "", *[""] * len(row)
     wrapped = [
-        [piece for line in lines for piece in _in_column(line, width)]
-        for lines, width in zip(texts, widths, strict=True)
+        [piece for line in lines for piece in _in_column(line, width, hang)]
+        for lines, width, hang in zip(texts, widths, hangs[: len(row)], strict=True)
     ]
     for height in range(max(map(len, wrapped), default=0)):
         pieces = []
@@ -255,13 +258,14 @@ def _row_lines(
             text = lines[height] if height < len(lines) else ""
             painted = paint(text, "bad" if cell.loud and text.endswith(cell.loud) else cell.tone)
             blank = " " * (width - len(text))
-            pieces.append(f"{blank}{painted}" if text.replace(",", "").isdigit() else f"{painted}{blank}")
+            is_number = text.replace(",", "").isdigit() and not table.marked
+            pieces.append(f"{blank}{painted}" if is_number else f"{painted}{blank}")
         yield (" " * gap).join(pieces)
 
 
-def _in_column(line: str, width: int) -> list[str]:
-    """Return the lines of one line of a cell, continued behind its own indent."""
+def _in_column(line: str, width: int, hang: str) -> list[str]:
+    """Return the lines of one line of a cell, all but the first behind *hang* and its own indent."""
     if len(line) <= width:
         return [line]
     indent = line[: len(line) - len(line.lstrip())]
-    return _wrapped(line.lstrip(), width, f"{indent}  " if indent else "", indent)
+    return _wrapped(line.lstrip(), width, f"{indent}{hang}", indent)

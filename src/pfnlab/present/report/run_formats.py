@@ -1,4 +1,4 @@
-"""Runs of several programs in formats for other tools: a summary, JUnit XML and TAP.
+"""Runs of several programs in formats for other tools: JUnit XML and TAP.
 
 In JUnit XML, which CI systems display, an unexpected result is a failure, and a lost or undecided one is
 an error of that type. In the Test Anything Protocol (version 14) both are ``not ok``, and the
@@ -11,34 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pfnlab.base.inert import one_line, tap_description, visible
 from pfnlab.base.result import Outcome
 from pfnlab.present.report.run_result import (
-    RunStatus,
-    by_weight,
     compared_machines,
-    counts,
     status_of,
     why_of,
 )
-from pfnlab.present.report.table import FAILED, LIT, StyledText
 from pfnlab.programs.runs.compared import RunResult
-
-
-def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> StyledText:
-    """Return the summary: status, name, reason to review, machines, counts; only problems if *wrong_only*."""
-    shown = [result for result in by_weight(results) if not (wrong_only and status_of(result).is_good)]
-    text = StyledText()
-    if wrong_only and not shown:
-        return text
-    status_width = max((len(status_of(result).value) for result in shown), default=0)
-    name_width = max((len(one_line(result.name)) for result in shown), default=0)
-    for result in shown:
-        style = "" if status_of(result).is_good else LIT if status_of(result) is RunStatus.DIFFERS else FAILED
-        line = StyledText(status_of(result).value.ljust(status_width), style)
-        line.append(f"   {one_line(result.name).ljust(name_width)}   {one_line(why_of(result))}", "")
-        line.rstrip()
-        text.add(line)
-        text.append("\n")
-    text.append(f"on {one_line(compared_machines(results))}, {counts(results)}\n")
-    return text
 
 
 def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:

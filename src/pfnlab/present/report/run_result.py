@@ -3,7 +3,6 @@
 All formats print these results and statements; none of them judges again.
 """
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import groupby
@@ -28,8 +27,6 @@ from pfnlab.programs.runs.violation import Violation
 Tone = Literal["", "lit", "bad"]
 #: The fields visible to a user of the kernel: their differences are listed, others are counted.
 SHOWN = ("result", *ROWS)
-#: Statements are not wrapped up to this width.
-_UNWRAPPED = 1 << 20
 
 
 class About(Enum):
@@ -66,34 +63,12 @@ class Statement(NamedTuple):
     @property
     def line(self) -> str:
         """The statement as one line, without the line breaks in it."""
-        return next(iter(_wrapped(f"{self.about.value}{self.says}", _UNWRAPPED)), "")
+        return " ".join(f"{self.about.value}{self.says}".split())
 
     @property
     def rest(self) -> str:
         """The same as :attr:`line`, without the first words."""
-        return next(iter(_wrapped(self.says, _UNWRAPPED)), "")
-
-
-class VerdictLine(NamedTuple):
-    """A line and its tone."""
-
-    text: str
-    tone: Tone = ""
-
-
-def verdict_lines(result: RunResult, width: int = 100, fields: Sequence[str] = SHOWN) -> list[VerdictLine]:
-    """Return the verdict, with each statement as a paragraph wrapped to *width*; *fields* as for
-    :func:`statements`."""
-    lines: list[VerdictLine] = []
-    for statement in statements(result, fields):
-        text = f"{statement.about.value}{statement.says}"
-        wrapped = [text] if statement.about is About.LOG else _wrapped(text, max(width, 20))
-        lines += [VerdictLine(line, statement.tone) for line in wrapped]
-    return lines
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        return " ".join(self.says.split())
 
 
 def expect_text(expect: Expectation) -> str:

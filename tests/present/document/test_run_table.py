@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 from for_each import for_each
-from hypothesis import given
-from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
 from pfnlab.base.errors import Why
-from pfnlab.present.report.table import FAILED, LIT, blocks, fit, render
+from pfnlab.checker.judging.judge import judged
+from pfnlab.present.document.run_table import kernel_blocks, run_blocks
+from pfnlab.present.document.terminal import text_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -35,7 +35,8 @@ def table(
         )
         for run in runs
     ]
-    return render(RunResult.of(program, broken, SERIES), **options).plain
+    width = options.pop("width", 100)
+    return text_of(run_blocks(RunResult.of(program, broken, SERIES), **options), width)
 
 
 def expected(name: str) -> str:
@@ -82,25 +83,6 @@ def test_no_line_is_wider_than_the_terminal(width: int, machines: int) -> None:
     assert width >= max(map(len, text.splitlines()))
 
 
-@for_each(
-    ("natural", "width", "stood"),
-    [
-        ([45, 45, 12, 12], 118, [4]),
-        ([45, 45, 12, 12], 78, [2, 2]),
-        ([45, 45, 45], 78, [2, 1]),
-        ([45] * 5, 100, [3, 2]),
-        ([45, 45], 30, [1, 1]),
-        ([45], 10, [1]),
-    ],
-)
-def test_as_few_blocks_as_are_readable(natural: list[int], width: int, stood: list[int]) -> None:
-    """Machines are shared out evenly, in their order."""
-    made = blocks(30, natural, width)
-
-    assert stood == [len(block) for block in made]
-    assert list(range(len(natural))) == [index for block in made for index in block]
-
-
 def test_marks_are_explained_where_they_are_used() -> None:
     """A table without any has no legend."""
     leaks = "LEAKED: still reserved, but no longer mapped"
@@ -139,7 +121,7 @@ def test_a_table_says_which_fields_were_compared() -> None:
     runs = [forgetful(), careful()]
     result = RunResult.of(PROGRAM, runs, {}, ("result", "book"))
 
-    lines = render(result, width=120).plain.splitlines()
+    lines = text_of(run_blocks(result), 120).splitlines()
 
     assert "compared: result, book" in lines
     assert ["  book"] == [line[:6] for line in lines if line.endswith("<") and line.startswith("  ")][:1]
@@ -307,11 +289,13 @@ def test_colours_light_what_differs_and_what_leaks() -> None:
     """The marks are there all the same, also in a row whose differing cell is empty."""
     runs = [forgetful(), careful()]
 
-    text = render(RunResult.of(PROGRAM, runs, SERIES), width=120)
+    blocks = list(run_blocks(RunResult.of(PROGRAM, runs, SERIES)))
+    text = text_of(blocks, 120, coloured=True)
 
-    styles = {piece.text: piece.style for piece in text.pieces}
-    assert (LIT, FAILED) == (styles["-"], styles["bar[0:8] wc  LEAKED"])
-    assert [line for line in text.plain.splitlines() if line.startswith("  log") and line.endswith("<")]
+    assert "\x1b[1;33m-\x1b[0m" in text
+    assert "\x1b[1;31mbar[0:8] wc  LEAKED\x1b[0m" in text
+    plain = text_of(blocks, 120)
+    assert [line for line in plain.splitlines() if line.startswith("  log") and line.endswith("<")]
 
 
 def test_the_mode_that_was_asked_for_is_shown_beside_another() -> None:
@@ -369,16 +353,6 @@ def test_flushes_have_a_cell() -> None:
     ) == (("?",), ("3",))
 
 
-@given(st.integers(1, 60), st.lists(st.integers(1, 80), min_size=1, max_size=8), st.integers(20, 250))
-def test_columns_fit_whenever_they_can(label: int, natural: list[int], width: int) -> None:
-    """No column is wider than its text, and the line fits unless the narrowest columns do not."""
-    labels, columns = fit(label, natural, width)
-
-    assert all(given <= wanted for given, wanted in zip(columns, natural, strict=True))
-    least = max(width // 3, 12) + sum(15 for _ in natural)
-    assert labels + sum(columns) + 3 * len(columns) <= max(width, least)
-
-
 @for_each("width", [0, 1, 20])
 def test_a_terminal_too_narrow_still_gets_a_table(width: int) -> None:
     """Columns are never squeezed to nothing."""
@@ -433,3 +407,35 @@ def test_a_piece_that_was_lost_after_the_driver_has_gone_is_leaked() -> None:
     lines = ("a = mmap bar[0:2] wc shared rw", "ioremap bar[0:2] wc", "iounmap", "munmap a[0]", "munmap a")
 
     assert "bar[0:1] wc  LEAKED" in reported(*lines, machine="6.1")
+
+
+def test_each_kernel_has_a_row_with_its_faults() -> None:
+    """And the number of those that misbehave is below."""
+    runs = forgetful(), careful()
+    result = judged(PROGRAM, runs, {"model:6.1": "6.1", "model:7.2": "7.2"})
+
+    lines = text_of(kernel_blocks(result), 100).splitlines()
+
+    assert "model:6.1  LEAK bar[0:8] wc; freed_once (A06, fixed in 6.16)" == lines[3]
+    assert "model:7.2  no leak, no violation" == lines[4]
+    assert "1 of 2 kernels misbehave; --full shows the steps" == lines[-1]
+
+
+def test_a_kernel_without_an_answer_does_not_misbehave() -> None:
+    """It is counted by itself."""
+    runs = careful(), cut(careful("qemu:7.2"), 1)
+    result = judged(PROGRAM, runs, {"model:7.2": "7.2", "qemu:7.2": "7.2"})
+
+    lines = text_of(kernel_blocks(result), 100).splitlines()
+
+    assert "0 of 2 kernels misbehave, 1 did not finish; --full shows the steps" == lines[-1]
+
+
+def test_an_expectation_that_fails_is_a_fault() -> None:
+    """Although nothing leaks."""
+    (run,) = runs = (careful(),)
+    result = judged(PROGRAM, runs, {"model:7.2": "6.1"})
+
+    lines = text_of(kernel_blocks(result), 100).splitlines()
+
+    assert f"{run.machine}  not as expected: 6.1..6.12 leaked bar[0:8] wc" == lines[3]
