@@ -47,7 +47,7 @@ def test_every_policy_is_listed_and_shown(ask: Ask) -> None:
     """Seventeen trackers, sixteen placements, three walkers, three reports, and what each is."""
     listed = ask("policies", "list").out
 
-    names = re.findall(r"^  ([a-z_0-9]+) {3,}", listed, re.MULTILINE)
+    names = re.findall(r"^  ([a-z_0-9]+) {2,}", listed, re.MULTILINE)
     assert 39 == len(names)
     assert "vm_pat@4.5" in listed
     assert all(ask("policies", "show", name).out.startswith('"""') for name in names)
@@ -58,8 +58,8 @@ def test_an_era_is_shown_by_its_switches(ask: Ask) -> None:
     answer = ask("policies", "show", "vm_pat@4.5")
 
     assert answer.out.startswith("vm_pat@4.5: a free may shrink an entry with the same end")
-    assert "\nend_match                  on\n" in answer.out
-    assert "\ncow_knows_its_pfn          off\n" in answer.out
+    assert re.search(r"^end_match +on$", answer.out, re.MULTILINE)
+    assert re.search(r"^cow_knows_its_pfn +off$", answer.out, re.MULTILINE)
 
 
 Write = Callable[[str], str]
