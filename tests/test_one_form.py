@@ -17,7 +17,7 @@ import msgspec
 import pfnlab
 
 #: Where results are made, stored, printed and given.
-ROOMS = ("api", "campaign", "checker.check", "explorer", "hunt", "present", "programs.runs")
+ROOMS = ("api", "campaign", "checker.check", "explorer", "hunt", "present", "programs.runs", "verbs")
 
 #: The fewest fields, and the smallest part of them, that make a copy.
 FEWEST, PART = 4, 0.75
@@ -47,12 +47,13 @@ _STILL_TWO = {
 
 
 def records(rooms: Iterable[str] = ROOMS) -> Iterator[type]:
-    """Every structure declared in these rooms."""
+    """Every structure declared in these rooms, except for requests, which repeat what they pass on."""
     for module in pkgutil.walk_packages(pfnlab.__path__, "pfnlab."):
         name = module.name.removeprefix("pfnlab.")
         if any(name == room or name.startswith(f"{room}.") for room in rooms):
             for one in vars(importlib.import_module(module.name)).values():
-                if isinstance(one, type) and one.__module__ == module.name and fields_of(one):
+                own = isinstance(one, type) and one.__module__ == module.name
+                if own and fields_of(one) and not one.__name__.endswith("Request"):
                     yield one
 
 

@@ -86,13 +86,12 @@ def test_every_verb_has_two_examples(page: VerbPage) -> None:
 
 def test_every_module_of_verbs_is_in_the_help() -> None:
     """Whoever adds a verb says where in the list of its group it stands."""
-    modules = {path.stem for path in (ROOT / "src" / "pfnlab" / "verbs").glob("*.py")}
+    files = (ROOT / "src" / "pfnlab" / "verbs").glob("*.py")
+    modules = {path.stem for path in files if "\ndef perform" in path.read_text(encoding="utf-8")}
 
-    assert {module_of(page.name) for page in PAGES} == modules - {
-        "__init__",
-        "option",
-        "kernels_compared",
-        "campaign_results",
+    # Both are parts of a group.
+    assert modules - {"kernels_compared", "campaign_results"} == {module_of(page.name) for page in PAGES} - {
+        "pfnlab"
     }
 
 

@@ -20,6 +20,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.cli.reader import CommandLine, perform_words, read
 from pfnlab.cli.verb_modules import help_of, loaded, option_fields, request_of
 from pfnlab.cli.verbs import page_of, verb_pages
+from pfnlab.present.document.blocks import Paragraph
 from pfnlab.verbs.option import Option
 
 
@@ -56,8 +57,9 @@ class CountedQuestion(msgspec.Struct):
         """One thing is as expected."""
         return Outcome.AS_EXPECTED if len(self.request.what) == 1 else Outcome.DISCOVERY
 
-    def __str__(self) -> str:
-        return str(msgspec.structs.asdict(self.request))
+    def blocks(self) -> tuple[Paragraph, ...]:
+        """What is printed."""
+        return (Paragraph(str(msgspec.structs.asdict(self.request))),)
 
 
 def perform(request: CountedRequest, say: object) -> Iterator[CountedQuestion]:

@@ -97,8 +97,8 @@ def test_places_are_listed_with_their_seam(ask: Ask) -> None:
     """As a machine's name has them."""
     listed = ask("policies", "list").out
 
-    assert "  for one place: walker.folio_walk_start=, walker.walk_page_vma=, " in listed
-    assert "  for one place: flush.munmap=, flush.exit=, flush.zap=, " in listed
+    assert "  for one place   walker.folio_walk_start=, walker.walk_page_vma=, " in listed
+    assert "  for one place   flush.munmap=, flush.exit=, flush.zap=, " in listed
 
 
 def test_a_policy_and_a_profile_can_be_shown(ask: Ask) -> None:
@@ -107,7 +107,7 @@ def test_a_policy_and_a_profile_can_be_shown(ask: Ask) -> None:
 
     assert (policy.code, profile.code) == (0, 0)
     assert policy.out.startswith('"""')
-    assert profile.out.startswith("profile 6.1.192, the newest known of 6.1\nswitch ")
+    assert profile.out.startswith("profile 6.1.192, the newest known of 6.1\n\nswitch ")
     assert re.search(r"^cow_knows_its_pfn +on ", profile.out, re.MULTILINE)
 
 

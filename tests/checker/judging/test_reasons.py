@@ -103,6 +103,21 @@ def test_a_prediction_is_of_the_same_step() -> None:
     assert [("no_loss", 1)] == [one.place for one in found if one.unknown]
 
 
+def test_a_program_without_a_rule_has_reasons_that_the_model_cannot_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The model does not get to the step, so it cannot say that the kernel alone does it."""
+    asked = program(*MIDDLE)
+    run = as_kernel(ModelMachine("6.1").run_one(asked))
+    monkeypatch.setattr(reasons, "_broken_by_model", lambda *given: ())
+
+    found = {one.name: (one.known or "").partition(":")[0] for one in violations(asked, run, "6.1")}
+    later = violations(asked, run, "7.2")
+
+    assert found.keys() == {"freed_once", "no_leak"} and all(found.values())
+    assert all(one.unknown for one in later if one.name == "freed_once")
+
+
 def test_a_kernel_without_a_model_has_no_reasons() -> None:
     """Nothing is excused by a bug, and nothing is predicted."""
     asked = program(*MIDDLE)

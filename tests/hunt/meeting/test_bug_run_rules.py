@@ -11,6 +11,7 @@ from for_each import for_each
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.meeting.bug_run import held_answer, program_file
 from pfnlab.kernel.bugs.known_bugs import Bug, HeldBy, all_bugs, bug
+from pfnlab.present.document.terminal import text_of
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
@@ -62,4 +63,6 @@ def test_a_step_that_is_none_is_refused() -> None:
 
 def test_an_entry_prints_its_rows() -> None:
     """With step, answer and machines."""
-    assert "madvise-dump, madvise a dodump: result EINVAL on model:6.1" in str(BugEntry.of(bug("F23")))
+    printed = text_of(BugEntry.of(bug("F23")).blocks())
+
+    assert "madvise-dump, madvise a dodump: result EINVAL on model:6.1" in printed

@@ -2,7 +2,8 @@
 
 A violation is predicted if the model violates the same property at the same step. Its reason is the bug of
 that kernel whose entry names the property, and without which the model keeps it there; otherwise a rule of
-``rules.toml``.
+``rules.toml``. If the model has no rule for the program and does not get to the step, it cannot tell; the
+first bug of that kernel, or rule, whose entry names the property then counts.
 """
 
 import re
@@ -78,7 +79,10 @@ class Reasons:
         """The reason why this step violates property *name*, with its identifier; empty if unknown."""
         if any(op.skip is not None for op in self._program.ops[: step + 1]):
             return LEFT_OUT
-        if self._profile is None or not self.predicts(name, step):
+        if self._profile is None:
+            return ""
+        predicted = self._breaks(self._profile, name, step)
+        if predicted is False:
             return ""
         lines = self._lines[: step + 1]
         text = "\n".join(lines)
@@ -86,11 +90,15 @@ class Reasons:
         program = "\n".join((*map(device_text, used), *thp_lines(self._program), text))
         return next(
             (
-                reason.says
-                for reason in _reasons(name, self._profile)
-                if re.search(reason.at, lines[-1])
-                and re.search(reason.where, program)
-                and (reason.without is None or self._breaks(reason.without, name, step) is False)
+                cause.says
+                for cause in _reasons(name, self._profile)
+                if re.search(cause.at, lines[-1])
+                and re.search(cause.where, program)
+                and (
+                    predicted is None
+                    or cause.without is None
+                    or self._breaks(cause.without, name, step) is False
+                )
             ),
             "",
         )
