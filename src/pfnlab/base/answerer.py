@@ -4,7 +4,6 @@ A reply is JSON: an answer, or one line with the reason for not answering.
 """
 
 import asyncio
-import resource
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +13,7 @@ import msgspec
 
 from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import PfnlabError
+from pfnlab.base.memory_limit import limit_memory
 from pfnlab.base.worker import Worker, WorkerEnded, executed, hear, tell
 
 #: Seconds for which an abandoned question goes on, because most finish by then and the
@@ -28,7 +28,7 @@ def begin_answering(memory: int | None) -> None:
     # The server handles Ctrl-C, and ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if memory is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        limit_memory(memory)
 
 
 def refused(reason: str) -> bytes:

@@ -24,6 +24,7 @@ from greenlet import GreenletExit
 
 from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import ModelledErrno, PolicyError, Undecided
+from pfnlab.base.memory_limit import limit_memory
 
 #: Number of processor seconds that a call may take, and of ticks in as many seconds.
 LIMIT, TICKS = 10.0, 10
@@ -308,9 +309,7 @@ def serve(beats: Heartbeats) -> None:
     """Make this process, which was forked for the purpose, run user code and publish ticks."""
     global _guest
     _guest = _Guest(beats)
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    most = MOST_MEMORY if hard == resource.RLIM_INFINITY else min(hard, MOST_MEMORY)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    limit_memory(MOST_MEMORY)
     os.register_at_fork(after_in_child=_guest.begin_in_fork)
     _guest.begin()
 

@@ -6,7 +6,6 @@ from the page never becomes a word on a command line. It runs in the explorer's 
 finds the machine files that were named on the command line.
 """
 
-import resource
 import secrets
 import signal
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.memory_limit import limit_memory
 from pfnlab.base.worker import end, python, tell
 from pfnlab.checker.check import CheckResult
 from pfnlab.explorer import questions
@@ -76,7 +76,7 @@ class _Job:
         with self._out.open("wb") as out, self._said.open("wb") as said:
             self._process = python(["-m", "pfnlab", *words], stdout=out, stderr=said)
         if memory is not None:
-            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory, memory))
+            limit_memory(memory, self._process.pid)
         # No command outlives the explorer, however the explorer ends.
         self._guard.enter_context(when_gone(END_ALL, str(self._process.pid)))
 

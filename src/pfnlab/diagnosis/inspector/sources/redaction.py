@@ -6,7 +6,6 @@ Only the awk program does it, here and in the script that collects where nothing
 import hashlib
 import os
 import re
-import resource
 import shutil
 import subprocess
 import tomllib
@@ -17,6 +16,7 @@ from typing import Any
 
 from pfnlab.base.errors import MissingTool, TimedOut, Undecided
 from pfnlab.base.inert import visible_name
+from pfnlab.base.memory_limit import limit_memory
 from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
 from pfnlab.diagnosis.inspector.parsing import machine_facts
 from pfnlab.diagnosis.inspector.parsing.process_files import DEVICE_FILE
@@ -49,7 +49,7 @@ def redacted(bundle: bytes) -> bytes:
         stderr=subprocess.PIPE,
         env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "PFNLAB_RANDOM": pool},
     ) as process:
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        limit_memory(_MEMORY, process.pid)
         try:
             text, errors = process.communicate(bundle, timeout=_SECONDS)
         except subprocess.TimeoutExpired:
