@@ -24,7 +24,7 @@ BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end
 WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "base": (
         ("base.units", "base.version"),
-        ("base.errors", "base.trace", "base.inert"),
+        ("base.errors", "base.trace", "base.inert", "base.memory_limit"),
         ("base.path_walk",),
         ("base.whole_file",),
         ("base.files", "base.endings"),

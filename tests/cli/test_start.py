@@ -41,7 +41,7 @@ _CASES = [
     StartCase(("run", "munmap-middle", "--on", "model:7.2"), 248),
     StartCase(("litmus", "list"), 27),
     StartCase(("explain", _LINE), 62),
-    StartCase(("kernels", "list"), 47),
+    StartCase(("kernels", "list"), 48),
     StartCase(("litmus", "show", "munmap-middle"), 60),
 ]
 
