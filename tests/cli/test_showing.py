@@ -146,7 +146,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
         ),
         (
             "bugs affects",
-            "pfnlab.kernel.bugs.affected.affecting",
+            "pfnlab.checker.judging.affected.affecting",
             {"version": "6.1"},
             "pfnlab bugs affects",
         ),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from for_each import for_each
 
+from pfnlab.checker.judging.severity import severity
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs, bug
-from pfnlab.kernel.bugs.severity import LOSSES, severity
-from pfnlab.verbs.bug_list import property_names
 
 
 @for_each(
@@ -42,11 +41,3 @@ def test_a_cve_is_high() -> None:
 def test_a_whole_reservation_weighs_as_much_as_a_half() -> None:
     """A16 leaks all of what A06 leaks half of, and the same processes reach both."""
     assert severity(bug("A06")) == severity(bug("A16")) == "medium"
-
-
-def test_what_is_lost_is_lost_once() -> None:
-    """Each property exists, and has one loss."""
-    names = [name for losses in LOSSES.values() for name in losses]
-
-    assert sorted(set(names)) == sorted(names)
-    assert set() == set(names) - set(property_names())

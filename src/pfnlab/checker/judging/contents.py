@@ -11,7 +11,7 @@ from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
-from pfnlab.programs.runs.kernel_property import KernelProperty
+from pfnlab.programs.runs.kernel_property import KernelProperty, Loss
 from pfnlab.programs.runs.observation import MemoryObservation, PageData, PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
 
@@ -36,6 +36,7 @@ fresh_zero = KernelProperty(
     "Only the store that creates it may show there.",
     happens="a new anonymous page is not zeroed",
     noticed="the process, which reads another process's leftover data",
+    loss=Loss.MEMORY,
 )
 copied_whole = KernelProperty(
     "copied_whole",
@@ -50,6 +51,7 @@ private_kept = KernelProperty(
     "A page that a fork makes two processes share is writable by neither.",
     happens="another process sees a store through a private mapping",
     noticed="both processes",
+    loss=Loss.MEMORY,
 )
 reads_shown = KernelProperty(
     "reads_shown",

@@ -15,6 +15,7 @@ from pfnlab.programs.lang.device_ops import OWN_RAM
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import PERF
+from pfnlab.programs.runs.kernel_property import Loss
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, MemoryObservation, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import vma_name
@@ -26,6 +27,7 @@ _FORK_ERRORS = ("ENOMEM", "EINVAL")
 @of_runs(
     happens="an entry lies outside its VMA, or maps a frame other than the one at its offset",
     noticed="the process: it accesses another part of the device, or another process's memory",
+    loss=Loss.MEMORY,
     on="entries",
 )
 def entries_inside(
@@ -143,6 +145,7 @@ class RamFrames:
 @of_runs(
     happens="an entry that a TLB may hold was removed without a flush",
     noticed="the frame's next user: a thread still reads or writes it",
+    loss=Loss.MEMORY,
     on="memory",
 )
 def flushed(

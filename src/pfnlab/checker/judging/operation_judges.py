@@ -23,6 +23,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
+from pfnlab.programs.runs.kernel_property import Loss
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
@@ -47,6 +48,7 @@ _NO_ENTRY = TableEntry(1, "", absent="none")
 @of_runs(
     happens="memory was accessed without an entry that allows it",
     noticed="another process, if the memory is now its own",
+    loss=Loss.MEMORY,
 )
 def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
     """Memory is only accessed through an entry that permits it.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Generic, Literal, ParamSpec
 
-from pfnlab.programs.runs.kernel_property import KernelProperty, documented
+from pfnlab.programs.runs.kernel_property import KernelProperty, Loss, documented
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -30,12 +30,12 @@ class RunJudge(Generic[_Arguments]):
 
 
 def of_runs(
-    *, happens: str, noticed: str, on: JudgedPart = "operations"
+    *, happens: str, noticed: str, loss: Loss = Loss.PASSING, on: JudgedPart = "operations"
 ) -> Callable[[Callable[_Arguments, Iterator[str]]], RunJudge[_Arguments]]:
     """Declare the property that a function judges; its docstring begins with the property's sentence."""
 
     def declare(judge: Callable[_Arguments, Iterator[str]]) -> RunJudge[_Arguments]:
-        of = KernelProperty(*documented(judge), happens=happens, noticed=noticed)
+        of = KernelProperty(*documented(judge), happens=happens, noticed=noticed, loss=loss)
         return RunJudge(of, judge, on)
 
     return declare

@@ -6,40 +6,17 @@ that the next user of the memory has until the machine is rebooted.
 ``low``: everything else, and whatever is neither a bug nor a regression.
 """
 
-from enum import IntEnum
 from typing import Literal
 
+from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.kernel.bugs.known_bugs import Bug, BugReach
+from pfnlab.programs.runs.kernel_property import Loss
 
 Severity = Literal["high", "medium", "low"]
 #: The severities, the highest first.
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 
 
-class Loss(IntEnum):
-    """The cost of a violated property, the worst first."""
-
-    #: Somebody accesses or loses memory that belongs to others.
-    MEMORY = 0
-    #: The kernel warns, stops or waits forever.
-    STOP = 1
-    #: A reservation or a cache mode stays wrong, whoever uses the memory next.
-    LASTING = 2
-    #: The caller alone is affected, or the log.
-    PASSING = 3
-
-
-#: The properties whose violation costs more than something passing.
-LOSSES = {
-    Loss.MEMORY: {
-        *("told_free", "entries_inside", "reached", "flushed", "claimed_unmapped", "freed_unmapped"),
-        *("right_frames", "revoked_whole", "vmas_alive", "tables_alive", "private_kept", "fresh_zero"),
-    },
-    Loss.STOP: {"no_warning", "no_deadlock", "walks_pages", "walks_tables"},
-    Loss.LASTING: {
-        *("no_leak", "no_loss", "one_mode", "booked_mode", "claimed_free", "direct_map", "direct_map_back"),
-    },
-}
 #: Who can reach a bug, the nearest first.
 _REACHES = (BugReach.USER, BugReach.PRIVILEGED, BugReach.HARDWARE, BugReach.DRIVER, BugReach.FAULT)
 _USER, _PRIVILEGED = 0, 1
@@ -57,7 +34,7 @@ def severity(one: Bug) -> Severity:
 
 def loss_of(one: Bug) -> Loss:
     """The worst loss that a bug causes, according to the properties that it violates."""
-    return next((loss for loss, names in LOSSES.items() if names & set(one.breaks)), Loss.PASSING)
+    return min((PROPERTIES[name].loss for name in one.breaks), default=Loss.PASSING)
 
 
 def reach_of(one: Bug) -> int:

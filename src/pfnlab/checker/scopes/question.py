@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack, get_args
 
 from pfnlab.base.errors import Defect
 from pfnlab.checker.scopes.moment import Judge, Moment
-from pfnlab.programs.runs.kernel_property import KernelProperty, documented
+from pfnlab.programs.runs.kernel_property import KernelProperty, Loss, documented
 
 #: The seams that a question may belong to, as in a machine's name.
 Seam = Literal["tracker", "flush", "walker"]
@@ -109,6 +109,7 @@ class _DeclaredParts(TypedDict, total=False):
     # The parts of a declaration; `says` stands for the words of a property that is declared elsewhere.
     happens: str
     noticed: str
+    loss: Loss
     says: KernelProperty
     kind: Literal["always", "sometimes"]
     about: Literal["state", "step", "operation"]

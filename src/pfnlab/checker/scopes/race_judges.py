@@ -6,11 +6,13 @@ from pfnlab.kernel.hw.pgtable import TABLE_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.gather import FREED_TABLE
 from pfnlab.kernel.mm.more.readers import WALKED_LEAF
+from pfnlab.programs.runs.kernel_property import Loss
 
 
 @of_races(
     happens="a processor accesses a frame after its owner was told it is free",
     noticed="the frame's next user: another process still reads or writes it",
+    loss=Loss.MEMORY,
     needs=("unmap_mapping_range or memory_disable",),
     seam="flush",
 )
@@ -22,6 +24,7 @@ def told_free(race: RaceView) -> bool | None:
 @of_races(
     happens="two operations wait for each other forever, or one returns with a lock held",
     noticed="the tasks involved, which hang",
+    loss=Loss.STOP,
     seam="flush",
 )
 def no_deadlock(race: RaceView) -> bool | None:
@@ -38,6 +41,7 @@ def told_beside(race: RaceView) -> bool | None:
 @of_models(
     happens="an entry installed before a revocation returned is still there after it",
     noticed="the frame's next user: a process still reads or writes it, and no later access faults",
+    loss=Loss.MEMORY,
     needs=("unmap_mapping_range or memory_disable",),
 )
 def revoked_whole(moment: StateView) -> bool | None:
@@ -48,6 +52,7 @@ def revoked_whole(moment: StateView) -> bool | None:
 @of_models(
     happens="a walker treats a leaf as a page table",
     noticed="the kernel: an oops in walk_pgd_range()",
+    loss=Loss.STOP,
     needs=("walk or mincore",),
 )
 def walks_tables(moment: StateView) -> bool | None:
@@ -58,6 +63,7 @@ def walks_tables(moment: StateView) -> bool | None:
 @of_models(
     happens="a VMA is used after it was freed",
     noticed="the kernel: KASAN reports, or corruption of the slab object that replaced it",
+    loss=Loss.MEMORY,
     seam="tracker",
 )
 def vmas_alive(moment: StateView) -> bool | None:
@@ -68,6 +74,7 @@ def vmas_alive(moment: StateView) -> bool | None:
 @of_models(
     happens="an empty page table is leaked, or a page table is freed while a processor may still walk it",
     noticed="the kernel: nonzero pgtables_bytes at exit, or translations made from the page's new contents",
+    loss=Loss.MEMORY,
     seam="flush",
 )
 def tables_alive(moment: StateView) -> bool | None:

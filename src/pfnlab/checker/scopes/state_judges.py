@@ -8,6 +8,7 @@ from pfnlab.checker.scopes.moment import FREED_WRONGLY, PCI_FILES, FrameMode, Mo
 from pfnlab.checker.scopes.question import of_kernels, of_models
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.copy_on_write import COPIED, COPIED_UNFLUSHED
+from pfnlab.programs.runs.kernel_property import Loss
 
 #: The files that a claim revokes, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
 REVOKED = (*PCI_FILES, "mem")
@@ -17,6 +18,7 @@ REVOKED = (*PCI_FILES, "mem")
     happens="a range is still reserved but no longer mapped",
     noticed="the next user to map the range in another mode, who gets the old mode or EBUSY until the "
     "machine reboots",
+    loss=Loss.LASTING,
     seam="tracker",
 )
 def no_leak(moment: Moment) -> bool | None:
@@ -30,6 +32,7 @@ def no_leak(moment: Moment) -> bool | None:
 @of_kernels(
     happens="mapped frames are not reserved",
     noticed="the device: a second mapping may use a different cache mode, so stores are lost or reordered",
+    loss=Loss.LASTING,
     seam="tracker",
     of_each_mapping=lambda moment: moment.reservations,
 )
@@ -72,6 +75,7 @@ def exact(moment: StateView) -> bool | None:
 @of_kernels(
     happens="a frame is mapped, or cached in a TLB, in two cache modes at once",
     noticed="the device: stores arrive late, twice or not at all",
+    loss=Loss.LASTING,
     seam="tracker",
 )
 def one_mode(moment: Moment) -> bool | None:
@@ -83,6 +87,7 @@ def one_mode(moment: Moment) -> bool | None:
 @of_kernels(
     happens="an entry's cache mode differs from the one its frame is reserved with",
     noticed="the next user, who maps the frame in the book's mode: aliases, and lost or reordered stores",
+    loss=Loss.LASTING,
     seam="tracker",
     of_each_mapping=lambda moment: moment.booked,
 )
@@ -104,6 +109,7 @@ def booked_mode(moment: Moment) -> bool | None:
 @of_models(
     happens="entries map frames other than those at the mapping's offset",
     noticed="the process: it accesses another part of the device, or another device",
+    loss=Loss.MEMORY,
 )
 def right_frames(moment: StateView) -> bool | None:
     """Entries show the frames that the offset of their mapping names."""
@@ -132,6 +138,7 @@ def _ram_shown(moment: Moment) -> list[FrameMode]:
 @of_kernels(
     happens="RAM is mapped in a cache mode that differs from the kernel's own mapping",
     noticed="the driver and the kernel, which see different contents",
+    loss=Loss.LASTING,
     needs=("low memory",),
     seam="tracker",
     of_each_mapping=lambda moment: moment.direct_map_modes,
@@ -145,6 +152,7 @@ def direct_map(moment: Moment) -> bool | None:
 @of_kernels(
     happens="RAM is no longer mapped, but the kernel's own mapping of it is still not write-back",
     noticed="every later user of the page",
+    loss=Loss.LASTING,
     needs=("low memory",),
     seam="tracker",
 )
@@ -208,6 +216,7 @@ def removed_unmapped(moment: Moment) -> bool | None:
 @of_kernels(
     happens="a range claimed by a driver is still mapped by others",
     noticed="the driver, whose device others can access",
+    loss=Loss.MEMORY,
     needs=("request_mem_region or bind or vfio",),
     of_each_mapping=lambda moment: moment.claims,
 )
@@ -230,6 +239,7 @@ def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
 @of_kernels(
     happens="an earlier user's reservation decides the cache mode of a claimed range",
     noticed="the driver, whose mapping does not get the mode it asked for",
+    loss=Loss.LASTING,
     needs=("request_mem_region or bind or vfio",),
     seam="tracker",
 )

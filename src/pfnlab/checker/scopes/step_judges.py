@@ -16,6 +16,7 @@ from pfnlab.checker.scopes.moment import (
 from pfnlab.checker.scopes.question import Outcomes, of_kernels, of_models
 from pfnlab.kernel.mm.more.readers import normal_runs
 from pfnlab.programs.runs import memory_faults
+from pfnlab.programs.runs.kernel_property import Loss
 
 
 def fork_refused(outcomes: Outcomes) -> bool:
@@ -82,6 +83,7 @@ def fork_keeps_parent(moment: StateView) -> bool | None:
 @of_kernels(
     happens="a driver frees memory when its mmap fails, but the memory is still mapped",
     noticed="the page's next user: another thread in the process still reads and writes it",
+    loss=Loss.MEMORY,
     about="step",
     needs=("buffer",),
     occasion=mmap_refused,
@@ -112,6 +114,7 @@ def committed_left(moment: StateView) -> bool | None:
 @of_models(
     happens="a walker treats a device's frame as a page",
     noticed="the kernel: corrupted counters, or an oops in the walker",
+    loss=Loss.STOP,
     seam="walker",
 )
 def walks_pages(moment: StateView) -> bool | None:
@@ -146,6 +149,7 @@ def walks_all(moment: StateView) -> bool | None:
 @of_kernels(
     happens="the kernel prints a WARNING",
     noticed="the log, and any machine set to panic on warnings",
+    loss=Loss.STOP,
     about="step",
     seam="tracker",
 )

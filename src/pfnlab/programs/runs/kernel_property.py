@@ -2,12 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from types import ModuleType
 from typing import Any, TypeVar
 
 from pfnlab.base.errors import Defect
 
 _Kind = TypeVar("_Kind")
+
+
+class Loss(IntEnum):
+    """The cost of a violated property, the worst first."""
+
+    #: Somebody accesses or loses memory that belongs to others.
+    MEMORY = 0
+    #: The kernel warns, stops or waits forever.
+    STOP = 1
+    #: A reservation or a cache mode stays wrong, whoever uses the memory next.
+    LASTING = 2
+    #: The caller alone is affected, or the log.
+    PASSING = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +32,7 @@ class KernelProperty:
     :param more: further sentences for documentation; empty if there are none
     :param happens: the failure, if it is violated
     :param noticed: who sees the failure, and how
+    :param loss: what the failure costs
     """
 
     name: str
@@ -25,6 +40,7 @@ class KernelProperty:
     more: str = ""
     happens: str = ""
     noticed: str = ""
+    loss: Loss = Loss.PASSING
 
     def __post_init__(self) -> None:
         for part in ("asks", "happens", "noticed"):
