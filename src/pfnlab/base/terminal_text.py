@@ -39,6 +39,11 @@ def linkless(text: str) -> str:
     return _LINK.sub(r"\1", text)
 
 
+def first_sentence(text: str) -> str:
+    """The first sentence of *text*, without links, its rule and its full stop."""
+    return re.split(r"(?: \(S[0-9.a-z]+\))?\.(?: (?=[A-Z])|$)", linkless(text))[0]
+
+
 def wrapped(text: str, indent: int = 0, first: str = "", *, width: int | None = None) -> list[str]:
     """*text* wrapped; a word longer than a line stays whole.
 

@@ -16,6 +16,7 @@ from pfnlab.checker.judging.reached_modes import ReachedModes
 from pfnlab.checker.judging.reasons import Reasons
 from pfnlab.checker.judging.run_properties import EACH_TIME, RUN_PROPERTIES
 from pfnlab.checker.judging.seen_moment import JudgeCache, SeenMoment, events_broken
+from pfnlab.checker.judging.shown_bugs import shown_bugs
 from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.kernel.mm.profile import Profile
@@ -80,12 +81,18 @@ def judged(
     """
     refuse_unknown(program)
     found = [
-        msgspec.structs.replace(run, violations=tuple(violations(program, run, series[run.machine])))
+        _judged_run(program, run, series[run.machine], program.title if name is None else name)
         for run in runs
     ]
     result = RunResult.of(program, found, series, fields, name)
     expectations = tuple(_decided(expectation, result.violations) for expectation in result.expectations)
     return msgspec.structs.replace(result, expectations=expectations)
+
+
+def _judged_run(program: Program, run: Run, series: str | None, name: str) -> Run:
+    broken = tuple(violations(program, run, series))
+    bugs = tuple(shown_bugs(name, program, run, broken))
+    return msgspec.structs.replace(run, violations=broken, bugs=bugs)
 
 
 def refuse_unknown(program: Program) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.errors import PolicyError
-from pfnlab.base.terminal_text import linkless
+from pfnlab.base.terminal_text import first_sentence
 from pfnlab.base.toml_text import package_toml
 from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.kernel.bugs.without_bug import flipped, in_profiles, keeps_policies, without_bug
@@ -119,13 +119,23 @@ def _broken_by_model(
     program: Program, profile: Profile, look: LookLevel, kind: str, judge: _Judge
 ) -> Sequence[Collection[str]]:
     """The properties that the model violates after each step, judged as a machine of this *kind* is."""
-    model = ModelMachine(profile.version, look)
-    model.profile = profile
     try:
-        (run,) = model.run([program])
+        run = model_run(program, profile, look)
     except PolicyError:
         return ()
     return judge(program, msgspec.structs.replace(run, machine=f"{kind}:{profile.version}"))
+
+
+@lru_cache(64)
+def model_run(program: Program, profile: Profile, look: LookLevel) -> Run:
+    """The run of *program* by the model with these rules, as far as it has one for each step.
+
+    :raises PolicyError: if user code in them fails
+    """
+    model = ModelMachine(profile.version, look)
+    model.profile = profile
+    (run,) = model.run([program])
+    return run
 
 
 class _Reason(NamedTuple):
@@ -167,6 +177,5 @@ def _rank(without: Profile | None, profile: Profile) -> int:
 
 
 def _text(number: str, says: str) -> str:
-    """A reason in one sentence: the first of *says*, without links, rules and its full stop."""
-    first = re.split(r"(?: \(S[0-9.a-z]+\))?\.(?: (?=[A-Z])|$)", linkless(says))[0]
-    return f"{number}: {_WORD.sub(lambda letter: letter[0].lower(), first, count=1)}"
+    """A reason in one sentence: the first of *says*."""
+    return f"{number}: {_WORD.sub(lambda letter: letter[0].lower(), first_sentence(says), count=1)}"

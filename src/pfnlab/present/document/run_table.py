@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pfnlab.checker.scopes.state_judges import no_leak
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, Tone, cell
 from pfnlab.present.document.terminal import MARK
-from pfnlab.present.report.known_reasons import KnownReason, bugs_without_violation
+from pfnlab.present.report.known_reasons import KnownReason
 from pfnlab.present.report.run_result import (
     About,
     RunStatus,
@@ -107,7 +107,7 @@ def kernel_blocks(result: RunResult, *, name: str = "") -> Iterator[Block]:
         wrong = "; ".join(_faults(result, run))
         bad += bool(wrong)
         undecided += run.unfinished is not None and not wrong
-        shown = "".join(f"; known bug {one.number}" for one in bugs_without_violation(result, run))
+        shown = "".join(f"; known bug {number}" for number in run.bugs)
         says = f"{wrong or run.unfinished or 'no leak, no violation'}{shown}"
         rows.append((cell(run.machine), cell(says, "bad" if wrong else "")))
     yield Table("", ("", ""), tuple(rows), (0, 1))

@@ -14,7 +14,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
 from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.checker.scopes.state_judges import no_leak
-from pfnlab.present.report.known_reasons import ExplainedReasons, bugs_without_violation, shown_words
+from pfnlab.present.report.known_reasons import ExplainedReasons, shown_words
 from pfnlab.programs.runs.alarm import Alarm, first_alarm, when
 from pfnlab.programs.runs.cells import ROWS
 from pfnlab.programs.runs.compare import Expectation
@@ -189,8 +189,8 @@ def _is_clean(run: Run, result: RunResult) -> bool:
 def _shown(result: RunResult) -> Iterator[Statement]:
     machines: dict[str, list[str]] = {}
     for run in result.runs:
-        for one in bugs_without_violation(result, run):
-            machines.setdefault(shown_words(one, run), []).append(run.machine)
+        for number in run.bugs:
+            machines.setdefault(shown_words(number, run), []).append(run.machine)
     for words, names in machines.items():
         yield Statement(About.SHOWS, f"{words}: {', '.join(names)}")
 

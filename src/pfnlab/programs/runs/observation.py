@@ -367,6 +367,7 @@ class Run(msgspec.Struct, frozen=True):
     :param steps: the observations after each operation, and at the end, when all tasks are gone
     :param alarm: the kernel's first alarm; null if there was none
     :param violations: the properties that this machine violates, judged without the others
+    :param bugs: the bugs in docs/bugs.md that the program shows on this machine without violating a property
     :param why: the kind of reason why it is undecided; None if it is not, or was read from a file
     :param once: once-per-boot kernel messages that had been printed before this program
     :param warnings: the WARNs, if the machine has them with their call traces
@@ -389,6 +390,7 @@ class Run(msgspec.Struct, frozen=True):
     alarm: Annotated[Alarm | None, ALWAYS] = None
     #: Empty before the run is judged.
     violations: Annotated[tuple[Violation, ...], ALWAYS] = ()
+    bugs: Annotated[tuple[str, ...], ALWAYS] = ()
     why: Annotated[Why | None, UNPRINTED] = None
     once: Annotated[tuple[str, ...], UNPRINTED] = ()
     warnings: Annotated[tuple[Alarm, ...], UNPRINTED] = ()
