@@ -30,7 +30,6 @@ _APART = {
     ("DeviceSpan", "Spot"): "pages of a mapping in an area, and pages of a device",
     ("FuzzResult", "FuzzWork"): "what was asked, and what was found",
     ("BugEntry", "BugWish"): "what is looked for in bugs, and a bug",
-    ("Effect", "Signature"): "a signature without its operation, with other values",
 }
 
 #: Pairs that are still two forms of one thing; whoever makes them one takes them off the list.
@@ -39,7 +38,6 @@ _STILL_TWO = {
     ("BugEntry", "BugRunResult"),
     ("BugEntry", "ListedBug"),
     ("Coverage", "ReachedCoverage"),
-    ("FuzzResult", "HuntState"),
     ("IsolatedShard", "StoredShard"),
     ("Shard", "StoredShard"),
     ("Sighting", "SightingContext"),

@@ -37,7 +37,7 @@ def hunt(
     with opened(name_machines(specs), looking_named("memory"), guests=None, blocks=blocks) as lab:
         known = list(Folder(_FINDINGS).known())
         state = HuntState(specs, seed, vocabulary, looking=lab.looking, measure=measure, known_keys=known)
-        Hunt(lab.machines, state, jobs=processors(), grouped=False).run(programs)
+        Hunt(lab.machines, state, jobs=processors()).run(programs)
     return state
 
 

@@ -87,8 +87,6 @@ def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
             folder if known else None,
             watched=drawn is not None and drawn.coverage,
             predicting=lab.predicting,
-            # Shards do not know one another's findings, so causes are grouped once all results are together.
-            grouped=False,
         )
         if drawn is not None and drawn.again:
             return _again(drawn, {finding.name: shows(finding, hunt.machines) for finding in known})

@@ -8,10 +8,11 @@ import pytest
 from evidence.pages.hunts_page import page
 from evidence.pages.recorded_hunt import RecordedHunt, recorded, recorded_hunts
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, PrintedFinding
+from pfnlab.hunt.fuzz.causes import HuntFinding
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.hunt.fuzz.letters import Cells
 
-FOUND = PrintedFinding(
+FOUND = HuntFinding(
     folder="secret",
     met=2,
     first=1,

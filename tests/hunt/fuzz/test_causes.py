@@ -1,4 +1,4 @@
-"""Findings of one cause: what follows from it, and what does the same under the same conditions."""
+"""Findings of one cause: those with its effect, and what follows from it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,17 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from pfnlab.base.errors import Undecided, Why
-from pfnlab.hunt.fuzz import hunt as loop
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.hunt.fuzz.causes import (
-    Cause,
-    Conditions,
-    Effect,
-    Evidence,
-    Found,
-    Grouping,
-    Weighed,
+    FindingCause,
+    HuntFinding,
     causes_of,
     effect_of,
-    sightings,
-    weigh,
+    signs_of,
 )
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
-from pfnlab.hunt.fuzz.signature import Signature, signatures_of
+from pfnlab.hunt.fuzz.signature import LOOKING, Signature, signatures_of
 from pfnlab.present.document.campaign_part import part
 from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_text
@@ -33,7 +25,7 @@ from pfnlab.programs.lang.ops import Mmap, Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 
 SIDES = (("model:7.2",), ("qemu:7.2",))
 
@@ -81,39 +73,29 @@ class Careless:
         return msgspec.structs.replace(run, machine="qemu:7.2", steps=tuple(steps))
 
 
-def grouped(kernel: Careless, programs: Sequence[Program] = PROGRAMS) -> tuple[list[str], list[Cause]]:
-    """The keys of what *programs* show on *kernel*, and the causes."""
+def grouped(kernel: Careless, programs: Sequence[Program] = PROGRAMS) -> tuple[FindingCause, ...]:
+    """The causes of what *programs* show on *kernel*."""
     model = ModelMachine("7.2")
 
-    def ask(of: Program, fresh: bool) -> list[Run]:
+    def ask(of: Program) -> list[Run]:
         (run,) = model.run([of])
         return [msgspec.structs.replace(run, machine="model:7.2"), *kernel.run([of])]
 
-    grouping = Grouping(ask)
-    found = [
-        Found(signature.key, signature, of, grouping.evidence(of, signature))
-        for of in programs
-        for signature in signatures_of(of, ask(of, False))
-    ]
-    return [finding.key for finding in found], grouping.causes(found)
+    return causes_of(
+        {
+            said.key: HuntFinding.of(said, of, (), signs=signs_of(of, said, (), lambda of=of: ask(of)))
+            for of in programs
+            for said in signatures_of(of, ask(of))
+        }
+    )
 
 
 def test_eighteen_findings_of_one_cause() -> None:
-    """Each at another operation, all under the same conditions: one cause, named by the shortest."""
-    keys, causes = grouped(Careless(lambda kind: 1))
+    """Each has the same effect at another operation: one cause."""
+    (cause,) = grouped(Careless(lambda kind: 1))
 
-    (cause,) = causes
-    assert 18 == len(keys) == len(set(keys))
-    assert set(keys) == set(cause.keys)
-
-
-def test_one_effect_under_two_conditions_is_two_causes() -> None:
-    """After fork there is a flush too many of any mapping, in other operations of those of one page."""
-    keys, causes = grouped(Careless(lambda kind: 16 if kind == "fork" else 1))
-
-    of_fork = keys[OPERATIONS.index("c = fork")]
-    assert 2 == len(causes)
-    assert (of_fork,) in {cause.keys for cause in causes}
+    assert 18 == len(cause.findings) == len(set(cause.findings))
+    assert cause.finding == cause.findings[0]
 
 
 def signature(field: str, op: str = "munmap", kind: str = "difference") -> Signature:
@@ -121,7 +103,7 @@ def signature(field: str, op: str = "munmap", kind: str = "difference") -> Signa
     return Signature(kind, field, op, SIDES, f"{field} / -")
 
 
-def effect(field: str) -> Effect:
+def effect(field: str) -> Signature:
     """That of :func:`signature`."""
     return effect_of(signature(field))
 
@@ -129,85 +111,75 @@ def effect(field: str) -> Effect:
 SHORT, LONG = PROGRAMS[0], program("a = mmap bar[0:2] wc shared rw\nc = fork\nc: munmap a\n")
 
 
-def found(
-    of: Program | None, said: Signature, *before: Sequence[Effect], behind: Sequence[Effect] = ()
-) -> Found:
-    """A finding, with the effects before it in each program that showed it."""
-    return Found(said.key, said, of, Evidence([list(effects) for effects in before], list(behind)))
-
-
-def unlike(finding: Found) -> Conditions:
-    """No two findings have the same conditions."""
-    return (finding.program is SHORT, None)
+def causes(*found: tuple[Program | None, Signature, list[Signature]]) -> list[tuple[Signature, ...]]:
+    """The signatures of each cause; a finding has its signs."""
+    by_key = {said.key: said for _, said, _ in found}
+    grouped = causes_of({said.key: HuntFinding.of(said, of, (), signs=signs) for of, said, signs in found})
+    return [tuple(by_key[key] for key in cause.findings) for cause in grouped]
 
 
 def test_what_was_never_seen_without_a_cause_follows_from_it() -> None:
-    """Every program that showed it is masked."""
-    first = found(SHORT, signature("tracked"), [])
-    then = found(LONG, signature("book", "exit"), [effect("tracked")], [effect("tracked"), effect("log")])
+    """Its smallest program shows the effect of the cause before it."""
+    first, then = signature("tracked"), signature("book", "exit")
 
-    assert [Cause((first.key, then.key))] == causes_of([then, first], unlike)
+    assert [(first, then)] == causes((LONG, then, [effect("tracked")]), (SHORT, first, []))
 
 
 def test_an_alarm_in_the_program_of_its_cause() -> None:
     """Both have the same program; what comes first in it is the cause."""
-    alarm = found(
-        SHORT, Signature("alarm", "", "end", SIDES[1:], "refcount"), [effect("tracked"), effect("log")]
-    )
-    first = found(SHORT, signature("tracked"), [])
+    alarm, first = Signature("alarm", "", "end", SIDES[1:], "refcount"), signature("tracked")
+    found = (SHORT, alarm, [effect("tracked"), effect("log")]), (SHORT, first, [effect("tracked")])
 
-    assert [Cause((first.key, alarm.key))] == causes_of([alarm, first], unlike)
-    assert [Cause((first.key, alarm.key))] == causes_of([first, alarm], unlike)
+    assert [(first, alarm)] == causes(*found) == causes(*reversed(found))
 
 
-def test_what_is_left_when_a_cause_is_masked_is_another() -> None:
-    """One program showed it without."""
-    first = found(SHORT, signature("tracked"), [])
-    other = found(LONG, signature("book", "exit"), [effect("tracked")], [])
+def test_what_shows_without_a_cause_is_another() -> None:
+    """Its smallest program shows nothing else."""
+    first, other = signature("tracked"), signature("book", "exit")
 
-    assert [Cause((first.key,)), Cause((other.key,))] == causes_of([first, other], unlike)
+    assert [(first,), (other,)] == causes((SHORT, first, []), (LONG, other, []))
 
 
 def test_a_flush_leads_to_no_state() -> None:
-    """Though it was there every time: the book does not follow from it. A line of the log may."""
-    flush = found(SHORT, signature("flushes"), [])
-    book = found(LONG, signature("book"), [effect("flushes")])
-    line = found(LONG, signature("log"), [effect("flushes")])
+    """Though it was there: the book does not follow from it. A line of the log may."""
+    flush, book, line = signature("flushes"), signature("book"), signature("log")
+    found = (SHORT, flush, []), (LONG, book, [effect("flushes")]), (LONG, line, [effect("flushes")])
 
-    assert [(flush.key, line.key), (book.key,)] == [
-        cause.keys for cause in causes_of([flush, book, line], unlike)
-    ]
+    assert [(flush, line), (book,)] == causes(*found)
 
 
 def test_what_follows_from_what_follows() -> None:
     """A chain has one cause, its first."""
-    first = found(SHORT, signature("tracked"), [])
-    then = found(LONG, signature("book", "exit"), [effect("tracked")])
-    last = found(
-        program("a = mmap bar[0:3] wc shared rw\nc = fork\nmunmap a\n"), signature("ptes"), [effect("book")]
+    last = program("a = mmap bar[0:3] wc shared rw\nc = fork\nmunmap a\n")
+    first, then, later = signature("tracked"), signature("book", "exit"), signature("ptes")
+
+    found = (last, later, [effect("book")]), (LONG, then, [effect("tracked")]), (SHORT, first, [])
+
+    assert [(first, {then, later})] == [(one[0], {*one[1:]}) for one in causes(*found)]
+
+
+def test_an_answer_is_that_of_its_operation() -> None:
+    """A result that differs at two operations has two causes; an effect in the state has one."""
+    results, books = (
+        [signature(field, "mremap"), signature(field, "munmap")] for field in ("result", "book")
     )
 
-    (cause,) = causes_of([last, then, first], unlike)
-
-    assert (first.key, 3) == (cause.first, len(cause.keys))
-
-
-def test_an_effect_seen_behind_a_cause_is_one_of_it() -> None:
-    """Where the same mappings make both stay and go."""
-    first = found(SHORT, signature("tracked"), [], behind=[effect("book")])
-    then = found(LONG, signature("book", "mremap"), [])
-
-    assert 1 == len(causes_of([first, then], lambda finding: (False, True, None)))
-    assert 2 == len(causes_of([first, then], unlike))
-    assert 2 == len(causes_of([first, then], lambda finding: (None, None, None)))
+    assert 2 == len(causes(*((SHORT, said, []) for said in results)))
+    assert 1 == len(causes(*((SHORT, said, []) for said in books)))
 
 
-def test_a_finding_without_its_program_stands_alone() -> None:
-    """Nobody can say what it follows from."""
-    first = found(SHORT, signature("tracked"), [])
-    unknown = found(None, signature("tracked", "mremap"))
+def test_what_observing_changed_stands_alone() -> None:
+    """It is no effect of anything, although the field and its shape are the same."""
+    looked, other = signature("book", kind=LOOKING), signature("book")
 
-    assert 2 == len(causes_of([first, unknown], lambda finding: (None if finding.program is None else True,)))
+    assert 2 == len(causes((SHORT, looked, [effect("book")]), (SHORT, other, [])))
+
+
+def test_a_finding_without_its_program_is_the_last() -> None:
+    """It names a cause only if nothing else does."""
+    unknown, first = signature("tracked", "mremap"), signature("tracked")
+
+    assert [(first, unknown)] == causes((None, unknown, []), (SHORT, first, []))
 
 
 def test_a_leftover_is_an_entry_of_the_book() -> None:
@@ -215,13 +187,27 @@ def test_a_leftover_is_an_entry_of_the_book() -> None:
     assert effect("book") == effect_of(signature("book", "end", "leftover"))
 
 
-def test_what_was_looked_at_in_the_end_only_tells_nothing() -> None:
-    """What came before is not known then."""
-    (run,) = ModelMachine("7.2", LookLevel.END).run([SHORT])
+def logged(look: LookLevel) -> list[Run]:
+    """Runs of :data:`LONG` that differ in the log of their last step."""
+    (run,) = ModelMachine("7.2", look).run([LONG])
     other = msgspec.structs.replace(run.steps[-1], log=("x",))
     kernel = msgspec.structs.replace(run, machine="qemu:7.2", steps=(*run.steps[:-1], other))
+    return [run, kernel]
 
-    assert {} == sightings(SHORT, [run, kernel])
+
+def test_the_signs_of_a_finding_are_up_to_its_step() -> None:
+    """All effects are, if the finding does not show."""
+    runs = logged(LookLevel.MEMORY)
+    (said,) = signatures_of(LONG, runs)
+
+    assert [effect_of(said)] == signs_of(LONG, said, (), lambda: runs)
+    assert [effect_of(said)] == signs_of(LONG, signature("book"), (), lambda: runs)
+    assert [] == signs_of(LONG, said, (), lambda: [runs[0], runs[0]])
+
+
+def test_what_was_looked_at_in_the_end_only_has_no_signs() -> None:
+    """What came before is not known then."""
+    assert [] == signs_of(LONG, signature("log"), (), lambda: logged(LookLevel.END))
 
 
 class Deaf(ModelMachine):
@@ -247,11 +233,12 @@ def test_a_hunt_ends_with_causes(kernel: type[ModelMachine], causes: int) -> Non
     state = HuntState(list(machines), 7, Vocabulary())
     Hunt(machines, state, watched=False, repeats=1).run(programs=20)
 
-    said = terminal(part(FuzzResult.of(state, watched=False)))
+    result = FuzzResult.of(state, watched=False)
+    said = terminal(part(result))
 
-    assert causes == len(state.causes) < len(state.findings)
-    assert sorted(state.findings) == sorted(key for cause in state.causes for key in cause.keys)
-    sizes = [state.findings[cause.first].operations for cause in state.causes]
+    assert causes == len(result.causes) < len(state.findings)
+    assert sorted(state.findings) == sorted(key for cause in result.causes for key in cause.findings)
+    sizes = [state.findings[cause.finding].operations for cause in result.causes]
     assert sorted(sizes) == sizes
     assert f"{causes} cause{'s' * (causes > 1)} of {len(state.findings)} findings" in said
     assert "\n    a = mmap " in said
@@ -265,99 +252,8 @@ def test_causes_as_data() -> None:
 
     said = msgspec.json.decode(FuzzResult.of(state, watched=False).as_json())
 
-    (cause,) = said["causes"]
-    assert cause["finding"] == cause["findings"][0]
-    assert set(said["findings"]) == set(cause["findings"])
-    assert "madvise" in said["findings"][cause["finding"]]["program"]
-
-
-PROGRAM = load_text(
-    "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n"
-    "a = mmap bar[0:16] wc shared rw\nmunmap a[4:8]\nmunmap a\n"
-)
-
-
-def runs(*specs: str) -> list[Run]:
-    """Of the program, on models."""
-    return [
-        msgspec.structs.replace(ModelMachine(spec).run([PROGRAM])[0], machine=f"model:{spec}")
-        for spec in specs
-    ]
-
-
-@pytest.mark.parametrize("specs", [("7.2", "7.2,mseal=on"), ("6.1", "7.2")], ids=["equal", "different"])
-def test_it_tells_what_each_part_tells(specs: tuple[str, str]) -> None:
-    """All of it is told at once, because the dear part is the same."""
-    both = runs(*specs)
-
-    told = weigh(PROGRAM, both)
-
-    assert (None, both) == (told.reason, told.runs)
-    assert list(told.signatures) == signatures_of(PROGRAM, both)
-    assert told.sightings == sightings(PROGRAM, both)
-    assert bool(told.signatures) == (specs[0] == "6.1")
-
-
-def test_a_run_without_an_answer_tells_nothing() -> None:
-    """Only why."""
-    one, other = runs("7.2", "7.3")
-    unanswered = msgspec.structs.replace(other, undecided="no headers for 7.3", why=Why.MISSING, steps=())
-
-    assert (Reason("no headers for 7.3", Why.MISSING), (), {}) == (
-        (told := weigh(PROGRAM, [one, unanswered])).reason,
-        told.signatures,
-        told.sightings,
-    )
-
-
-class Kernel(ModelMachine):
-    """A model that hands over each run when it is there, the last one first."""
-
-    def __init__(self, trouble: bool = False) -> None:
-        super().__init__("7.2")
-        self.trouble = trouble
-        self.weighed_before_the_last = 0
-
-    def run_telling(
-        self,
-        programs: Sequence[Program],
-        on_done: Callable[[int, Run], None],
-        looks: Sequence[LookLevel] | None = None,
-    ) -> list[Run]:
-        """Runs as those of guests."""
-        made = self.run(programs)
-        for index in reversed(range(len(programs))):
-            if self.trouble and not index:
-                raise Undecided("the guest's disk is full")
-            on_done(index, made[index])
-        return made
-
-
-def of(machine: ModelMachine) -> HuntState:
-    """The end of a hunt with a model on the other side."""
-    names = ["model:7.2", "qemu:7.2"]
-    state = HuntState(names, 1, Vocabulary())
-    Hunt({names[0]: ModelMachine("7.2"), names[1]: machine}, state).run(programs=40)
-    return state
-
-
-@pytest.mark.target("long")
-def test_the_order_in_which_runs_come_changes_nothing() -> None:
-    """A hunt ends as with a machine that hands over all at once."""
-    assert of(ModelMachine("7.2")) == of(Kernel())
-
-
-@pytest.mark.target("long")
-def test_runs_are_weighed_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not when the last one is there: guests run programs meanwhile."""
-    weighed: list[str] = []
-
-    def noted(program: Program, runs: Sequence[Run], *, agreed: bool) -> Weighed:
-        weighed.append(program.title)
-        return weigh(program, runs, agreed=agreed)
-
-    monkeypatch.setattr(loop, "weigh", noted)
-    with pytest.raises(Undecided):
-        of(Kernel(trouble=True))
-
-    assert len(weighed) > 20
+    advised, by_another = said["causes"]
+    assert advised["finding"] == advised["findings"][0]
+    assert set(said["findings"]) == {*advised["findings"], *by_another["findings"]}
+    assert "\nmadvise" in said["findings"][advised["finding"]]["program"]
+    assert "\nprocess_madvise" in said["findings"][by_another["finding"]]["program"]

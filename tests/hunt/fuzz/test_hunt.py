@@ -13,8 +13,8 @@ from harmed import Harmed
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.base.result import Outcome
 from pfnlab.hunt.fuzz import rounds
+from pfnlab.hunt.fuzz.asked_machines import Weighed
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.causes import Weighed
 from pfnlab.hunt.fuzz.filing import Folder
 from pfnlab.hunt.fuzz.hunt import FIRST_PART, Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
@@ -460,7 +460,7 @@ def test_a_known_finding_is_none_of_those_asked_for(tmp_path: Path) -> None:
     Hunt(models(*OTHER), second, folder).run(programs=160, most=1)
 
     assert first.findings.keys() < second.findings.keys()
-    assert [True, False] == sorted((one.known for _, one in second.printed().items()), reverse=True)
+    assert [True, False] == sorted((one.known for one in second.findings.values()), reverse=True)
 
 
 #: A kernel and a model of other rules; what both are stands in the test.

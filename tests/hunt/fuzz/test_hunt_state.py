@@ -10,7 +10,7 @@ import pytest
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.hunt_state import HuntState, read_state, write_state
+from pfnlab.hunt.fuzz.hunt_state import HuntState, read_state
 from pfnlab.programs.lang.load import load_text
 
 
@@ -22,9 +22,10 @@ def test_a_state_of_something_else(tmp_path: Path) -> None:
     path.write_text("{}")
     with pytest.raises(Misuse, match="is not the state of a hunt"):
         read_state(path)
-    write_state(path, msgspec.structs.replace(HuntState([], 1, Vocabulary()), format="pfnlab-fuzz/0"))
-    with pytest.raises(Misuse, match="another version"):
-        read_state(path)
+    for older in (b'{"findings": {"1": {"program": {}}}, "format": "pfnlab-fuzz/2"}', b'{"format": "x/0"}'):
+        path.write_bytes(older)
+        with pytest.raises(Misuse, match="another version"):
+            read_state(path)
 
 
 def test_a_state_that_is_nested_without_end(tmp_path: Path) -> None:

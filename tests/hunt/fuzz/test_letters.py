@@ -117,7 +117,7 @@ def test_a_known_finding_is_counted_as_known(tmp_path: Path) -> None:
 
     assert {".", "d"} == set(cells_in(state).letters)
     assert not mine.exists()
-    assert {True} == {finding.known for _, finding in state.printed().items()}
+    assert {True} == {finding.known for finding in state.findings.values()}
 
 
 def test_a_filed_finding_names_the_command(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """The machines of a hunt, by name and observation level."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from pfnlab.hunt.fuzz.causes import Weighed
+from pfnlab.hunt.fuzz.signature import Signature, kernel_violations, signatures_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, run_telling
 from pfnlab.programs.runs.observation import Reason, Run, undecided
+from pfnlab.programs.runs.violation import Violation
 
 
 class AskedProgram(NamedTuple):
@@ -23,6 +25,32 @@ class AskedProgram(NamedTuple):
     look: LookLevel
     known: Mapping[str, Run]
     reason: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A program's runs, one per machine, and their evaluation.
+
+    :param reason: why they are undecided, or why nothing is predicted; None if they are decided
+    :param judged: whether all runs are from kernels, each judged on its own
+    :param broken: the properties that kernels violate in them, known or not
+    """
+
+    runs: Sequence[Run]
+    reason: Reason | None
+    signatures: tuple[Signature, ...] = ()
+    judged: bool = False
+    broken: Sequence[Violation] = ()
+
+
+def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weighed:
+    """Evaluate *runs* of *program*."""
+    reason = undecided(runs)
+    if reason is not None:
+        return Weighed(runs, reason)
+    broken = kernel_violations(program, runs) if agreed else []
+    signatures = signatures_of(program, runs, agreed=agreed, broken=broken)
+    return Weighed(runs, None, tuple(signatures), broken=broken)
 
 
 def _ignored(at: int, run: Run) -> None:

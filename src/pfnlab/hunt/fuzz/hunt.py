@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 from pfnlab.hunt.fuzz import rounds
-from pfnlab.hunt.fuzz.asked_machines import AskedMachines, AskedProgram
-from pfnlab.hunt.fuzz.causes import Evidence, Weighed, weigh
+from pfnlab.hunt.fuzz.asked_machines import AskedMachines, AskedProgram, Weighed, weigh
 from pfnlab.hunt.fuzz.coverage import Measure, ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState
@@ -58,7 +57,6 @@ class Hunt:
         :func:`~pfnlab.hunt.fuzz.signature.signature_of`
     :param jobs: the number of processes that run programs on models; does not affect programs, findings or
         their order
-    :param grouped: whether findings are grouped by cause at the end of a run
     :param smaller: minimizes a program that shows a difference; None to minimize it by runs on all machines
     """
 
@@ -75,7 +73,6 @@ class Hunt:
         smaller: Callable[[Program, Signature], Shrunk] | None = None,
         agreed: bool = True,
         predicting: Mapping[LookLevel, Mapping[str, Machine]] | None = None,
-        grouped: bool = True,
         jobs: int = 1,
     ) -> None:
         self.state, self.folder = state, folder
@@ -97,8 +94,6 @@ class Hunt:
         self._part = FIRST_PART
         self._compared = on_compared
         self._agreed = agreed
-        # Findings in cells are not grouped by cause: the cell itself says where they occur.
-        self._grouped = grouped and state.cells is None
 
     @property
     def found(self) -> list[FoundDifference]:
@@ -126,9 +121,6 @@ class Hunt:
         with self._models:
             self._investigation.resume()
             self._rounds(programs if cells is None else cells.count)
-        if self.state.findings and self._grouped:
-            self._investigation.causes()
-            self._progress(self.state)
 
     def _rounds(self, programs: int | None) -> None:
         while programs is None or self.state.next < programs:
@@ -269,11 +261,8 @@ class Hunt:
         state.compared += 1
         answered = {level: told for level, told in weighed.items() if told.reason is None}
         shown: dict[Signature, tuple[LookLevel, ...]] = {}
-        seen: dict[Signature, Evidence] = {}
         for level, told in answered.items():
             self._compared(told.runs)
-            for signature, evidence in told.sightings.items():
-                seen.setdefault(signature, Evidence()).add(evidence)
             for signature in told.signatures:
                 shown.setdefault(signature, (level,))
         if len(answered) > 1:
@@ -283,7 +272,6 @@ class Hunt:
         if shown:
             state.different += 1
             self._investigation.note(program, shown, lambda: self._enough)
-            self._investigation.add_evidence(seen)
         return bool(shown)
 
     def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:

@@ -14,54 +14,19 @@ from pfnlab.base.inert import one_line
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.causes import Cause, Evidence
+from pfnlab.hunt.fuzz.causes import FindingCause, HuntFinding, causes_of
 from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure
 from pfnlab.hunt.fuzz.filing import FoundDifference
 from pfnlab.hunt.fuzz.letters import Cells, PrintedCells
 from pfnlab.hunt.fuzz.reach import KnownRow, ReachedCoverage, coverage_of
 from pfnlab.hunt.fuzz.rounds import Looks
-from pfnlab.hunt.fuzz.signature import MODELS_OWN, Signature
+from pfnlab.hunt.fuzz.signature import MODELS_OWN
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.validity import check_program
 
-FORMAT = "pfnlab-fuzz/2"
-
-
-class ShownFinding(msgspec.Struct):
-    """A finding of a hunt.
-
-    :ivar folder: the folder in which it is filed
-    :ivar met: the number of programs that showed it
-    :ivar first: the number of programs compared up to and including the first that showed it
-    :ivar operations: the number of operations in the smallest program that shows it
-    :ivar says: the signature in words
-    :ivar minimal: whether every smaller program was tried
-    :ivar with_it: keys of the other signatures in the same step of its smallest program, which follow from it
-    """
-
-    folder: str
-    met: Count
-    first: Count
-    operations: Count
-    says: str
-    minimal: bool
-    with_it: Annotated[list[str], ALWAYS] = msgspec.field(default_factory=list)
-
-
-class KnownSignature(ShownFinding):
-    """A signature that a program showed.
-
-    :ivar program: its smallest program; None if only a folder is known, which has none
-    :ivar evidence: the evidence of its cause from programs that showed it
-    :ivar unfinished: without runs, the finding whose program a resumed hunt shrinks further, or None
-    """
-
-    signature: Signature | None = None
-    program: Program | None = None
-    evidence: Evidence = msgspec.field(default_factory=Evidence)
-    unfinished: FoundDifference | None = None
+#: The formats of a hunt's result, and of its state in a file.
+FORMAT, STATE_FORMAT = "pfnlab-fuzz/2", "pfnlab-hunt/1"
 
 
 class Unstable(msgspec.Struct, frozen=True):
@@ -88,9 +53,9 @@ class HuntState(msgspec.Struct):
     :ivar judged: of these, programs that kernels ran anyway and that were judged
     :ivar alarming: of these, programs with a finding by a judge
     :ivar spared: undecided programs that no kernel ran, because such programs end kernels in a known alarm
-    :ivar causes: the findings by cause, once the hunt has ended
     :ivar reasons: the reasons for which programs were not compared, with their counts
     :ivar kinds: the kinds of these reasons; a reason counted by an earlier version has none
+    :ivar unfinished: by key, findings whose programs a resumed hunt shrinks further, without runs
     :ivar known: explained violations, by row
     :ivar measure: the kind of coverage for which programs are kept; the model's even if no branches are
         recorded
@@ -109,11 +74,11 @@ class HuntState(msgspec.Struct):
     coverage: Coverage = msgspec.field(default_factory=Coverage)
     bias: Bias = msgspec.field(default_factory=Bias)
     prefixes: list[Program] = msgspec.field(default_factory=list)
-    findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
+    findings: dict[str, HuntFinding] = msgspec.field(default_factory=dict)
+    unfinished: dict[str, FoundDifference] = msgspec.field(default_factory=dict)
     unstable: list[Unstable] = msgspec.field(default_factory=list)
     reasons: dict[str, Count] = msgspec.field(default_factory=dict)
     kinds: dict[str, Why] = msgspec.field(default_factory=dict)
-    causes: list[Cause] = msgspec.field(default_factory=list)
     looking: Looks = Looks()
     judged: Count = 0
     spared: Count = 0
@@ -123,7 +88,7 @@ class HuntState(msgspec.Struct):
     known_keys: list[str] = msgspec.field(default_factory=list)
     kernels: dict[str, str] = msgspec.field(default_factory=dict)
     cells: Cells | None = None
-    format: str = FORMAT
+    format: str = STATE_FORMAT
 
     def __post_init__(self) -> None:
         """Reject an inconsistent hunt (ValueError if the number of letters is not that of finished cells)."""
@@ -140,11 +105,6 @@ class HuntState(msgspec.Struct):
         """The number of findings that were not filed when the hunt began."""
         return len(self.findings.keys() - set(self.known_keys))
 
-    def printed(self) -> dict[str, PrintedFinding]:
-        """The findings in printed form, by key."""
-        known = self.known_keys
-        return {key: PrintedFinding.of(one, known=key in known) for key, one in self.findings.items()}
-
 
 def read_state(path: Path) -> HuntState | None:
     """Read the state of a hunt from the file *path*; None if there is no such file yet.
@@ -152,7 +112,10 @@ def read_state(path: Path) -> HuntState | None:
     :raises Misuse: if the file does not contain the state of a hunt
     """
     try:
-        stored = msgspec.json.decode(read_bytes(path, "hunt", MOST_RECORDED), type=HuntState)
+        content = read_bytes(path, "hunt", MOST_RECORDED)
+        if msgspec.json.decode(content, type=_StateForm).format not in ("", STATE_FORMAT):
+            raise Misuse(f"{path} was written by another version of pfnlab: name another file")
+        stored = msgspec.json.decode(content, type=HuntState)
         for program in _programs_in(stored):
             check_program(program, "a program in it")
     except Missing:
@@ -165,9 +128,13 @@ def read_state(path: Path) -> HuntState | None:
     except (ValueError, RecursionError) as trouble:
         said = one_line(str(trouble))
         raise Misuse(f"{path} is not the state of a hunt: {said}; name another file") from trouble
-    if stored.format != FORMAT:
-        raise Misuse(f"{path} was written by another version of pfnlab: name another file")
     return stored
+
+
+class _StateForm(msgspec.Struct):
+    """The format of a file that may be the state of a hunt."""
+
+    format: str = ""
 
 
 def _programs_in(value: Any) -> Iterator[Program]:
@@ -213,36 +180,6 @@ def write_state(path: Path, state: HuntState) -> None:
     write_stored(path, content)
 
 
-class PrintedFinding(ShownFinding):
-    """A finding of a hunt.
-
-    :param program: the smallest program that shows it, as text; null if only a folder is known, which has
-        none
-    :param known: whether it was filed when the hunt began
-    """
-
-    program: Annotated[str | None, ALWAYS] = None
-    known: Annotated[bool, ALWAYS] = False
-
-    @classmethod
-    def of(cls, finding: KnownSignature, *, known: bool) -> PrintedFinding:
-        """The printed part of a finding, without the evidence of its cause."""
-        program = format_program(finding.program) if finding.program is not None else None
-        shown = {name: getattr(finding, name) for name in ShownFinding.__struct_fields__}
-        return cls(**shown, program=program, known=known)
-
-
-class FindingCause(msgspec.Struct, frozen=True):
-    """Findings of one cause.
-
-    :param finding: the signature that represents the cause
-    :param findings: the signatures of all its findings
-    """
-
-    finding: str
-    findings: tuple[str, ...]
-
-
 class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     """The result of a hunt, with random programs or with cells.
 
@@ -275,7 +212,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     compared: Count
     undecided: Count
     differences: Count
-    findings: dict[str, PrintedFinding]
+    findings: dict[str, HuntFinding]
     causes: tuple[FindingCause, ...]
     unstable: tuple[Unstable, ...]
     reasons: dict[str, Count]
@@ -300,8 +237,8 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             machines=tuple(state.machines),
             programs=state.next,
             differences=state.different,
-            findings=state.printed(),
-            causes=tuple(FindingCause(cause.first, cause.keys) for cause in _all_causes(state)),
+            findings=state.findings,
+            causes=() if state.cells is not None else causes_of(state.findings),
             unstable=tuple(state.unstable),
             coverage=coverage_of(state, watched=watched) if state.cells is None else None,
             models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
@@ -352,14 +289,3 @@ def progress(state: HuntState, rate: float) -> str:
     """The progress line of a hunt."""
     findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
     return f"{_headline(noun_of(state.cells), state.next, state.different)}{findings}, {rate:.0f}/s"
-
-
-def _all_causes(state: HuntState) -> list[Cause]:
-    """The causes of all findings; a finding that was not grouped is a cause of its own.
-
-    Findings in cells are not grouped.
-    """
-    if state.cells is not None:
-        return []
-    weighed = {key for cause in state.causes for key in cause.keys}
-    return [*state.causes, *(Cause((key,)) for key in state.findings if key not in weighed)]

@@ -1,5 +1,4 @@
-"""Investigates a new finding: reproduces, shrinks and files it, and collects evidence; a filed one is only
-counted.
+"""Investigates a new finding: reproduces, shrinks and files it, and notes its signs; others are counted.
 
 Shrinking stops when the hunt ends or after :data:`MOST_SECONDS`. A resumed hunt continues from the smallest
 program so far.
@@ -13,15 +12,14 @@ from msgspec.structs import replace
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines
-from pfnlab.hunt.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping
+from pfnlab.hunt.fuzz.causes import MOST_TELLING, HuntFinding, signs_of
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
-from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature, Unstable
+from pfnlab.hunt.fuzz.hunt_state import HuntState, Unstable
 from pfnlab.hunt.fuzz.shrink import Shrunk, first_of, machines_of, shrink_quickly, steps_shown
 from pfnlab.hunt.fuzz.signature import LOOKING, Signature, in_same_step
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import RebootableMachine
-from pfnlab.programs.runs.observation import Run, undecided
+from pfnlab.programs.runs.observation import Run
 
 #: The maximum seconds for shrinking one program; a resumed hunt starts again from zero.
 MOST_SECONDS = 120.0
@@ -53,8 +51,6 @@ class Investigation:
         self._repeats, self._smaller, self._agreed = repeats, smaller, agreed
         self.found: list[FoundDifference] = []
         self.until: float | None = None
-        self._telling = next(level for level in MOST_TELLING if level in machines.at)
-        self._grouping = Grouping(self._ask_closely, agreed=agreed)
 
     def note(
         self,
@@ -95,13 +91,15 @@ class Investigation:
         if filed is None:
             return
         name, data, program = filed
-        operations = len(program.ops) if program is not None else 0
-        self._state.findings[signature.key] = KnownSignature(
-            *(name, 0, self._state.compared, operations, str(signature), data.minimal),
-            *([other.key for other in data.with_it], signature, program),
+        key = signature.key
+        self._state.findings[key] = HuntFinding.of(
+            *(signature, program, data.with_it),
+            folder=name,
+            first=self._state.compared,
+            minimal=data.minimal,
+            known=key in self._state.known_keys,
+            signs=[] if program is None else self._signs(program, signature),
         )
-        if program is not None:
-            self._state.findings[signature.key].evidence = self._grouping.evidence(program, signature)
 
     def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
         """Reproduce, minimize and file a new difference; False if it is unstable."""
@@ -127,10 +125,8 @@ class Investigation:
 
     def resume(self) -> None:
         """Continue shrinking programs that an earlier run of the hunt had no time for."""
-        for known in list(self._state.findings.values()):
-            before = known.unfinished
-            if before is None:
-                continue
+        for key, before in list(self._state.unfinished.items()):
+            known = self._state.findings[key]
             steps = self._shown(before.program, before.signature, before.looks, repeated=True)
             if not steps:
                 continue
@@ -138,15 +134,6 @@ class Investigation:
             if self._folder is not None and difference.program != before.program:
                 self._folder.refile(known.folder, before, difference)
             self._remember(difference, known.folder, met=known.met, first=known.first)
-
-    def causes(self) -> None:
-        """Group the findings by cause."""
-        state = self._state
-        state.causes = self._grouping.causes(
-            Found(key, known.signature, known.program, known.evidence)
-            for key, known in state.findings.items()
-            if known.signature is not None
-        )
 
     def _shrunk(self, found: FoundDifference, step: int | None) -> FoundDifference:
         """*found* with the smallest program found in the time available, and that program's runs."""
@@ -175,19 +162,18 @@ class Investigation:
     def _remember(
         self, difference: FoundDifference, name: str, *, met: int, first: int | None = None
     ) -> None:
-        signature, program = difference.signature, difference.program
-        self._state.findings[signature.key] = KnownSignature(
-            *(name, met, self._state.compared if first is None else first, len(program.ops)),
-            *(str(signature), difference.minimal, [other.key for other in difference.with_it]),
-            *(signature, program, self._grouping.evidence(program, signature)),
-            unfinished=None if difference.minimal else replace(difference, runs=()),
+        signature, program, state = difference.signature, difference.program, self._state
+        state.findings[signature.key] = HuntFinding.of(
+            *(signature, program, difference.with_it),
+            folder=name,
+            met=met,
+            first=state.compared if first is None else first,
+            minimal=difference.minimal,
+            signs=self._signs(program, signature),
         )
-
-    def add_evidence(self, seen: Mapping[Signature, Evidence]) -> None:
-        """Add one program's evidence to that of known findings."""
-        for signature, evidence in seen.items():
-            if signature.key in self._state.findings:
-                self._state.findings[signature.key].evidence.add(evidence)
+        state.unfinished.pop(signature.key, None)
+        if not difference.minimal:
+            state.unfinished[signature.key] = replace(difference, runs=())
 
     def looking(
         self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
@@ -201,19 +187,15 @@ class Investigation:
             found += rounds.changed_by_looking(program, own, predicted)
         return found
 
-    def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """Run *program*, observed as closely as possible; None if the machines have no answer."""
-        level = self._telling
+    def _signs(self, program: Program, signature: Signature) -> list[Signature]:
+        """The signs of a finding in its smallest program, observed as closely as possible."""
+        level = next(level for level in MOST_TELLING if level in self._machines.at)
         if self._machines.lacks_rule(program, level):
-            return None
-        for machine in self._machines.at[level].values():
-            if fresh and isinstance(machine, RebootableMachine):
-                machine.reboot()
-        try:
-            runs = self._machines.runs(program, level)
-        except Misuse:
-            return None
-        return None if undecided(runs) else runs
+            return []
+        machines = self._machines.at[level].values()
+        return signs_of(
+            program, signature, machines, lambda: self._machines.runs(program, level), agreed=self._agreed
+        )
 
     def _shown(
         self,

@@ -19,7 +19,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 
 if TYPE_CHECKING:
-    from pfnlab.hunt.fuzz.causes import Weighed
+    from pfnlab.hunt.fuzz.asked_machines import Weighed
     from pfnlab.hunt.fuzz.hunt_state import HuntState
 
 #: The letters for cells, with their meanings; if several apply, the first is used.

@@ -66,7 +66,7 @@ MODELS_OWN = UNCOMPARABLE | {Why.NO_RULE}
 KERNELS_GO_ON = MODELS_OWN - {Why.NO_END}
 
 
-class Signature(msgspec.Struct, frozen=True):
+class Signature(msgspec.Struct, frozen=True, order=True):
     """A difference without the program that shows it.
 
     :param kind: ``difference``; ``violation`` for a property that kernels violate for no known reason;
@@ -187,13 +187,17 @@ def signature_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) 
     return next(iter(signatures_of(program, runs, agreed=agreed)), None)
 
 
-def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Signature]:
+def signatures_of(
+    program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
+) -> list[Signature]:
     """The distinct signatures of all findings in the runs of *program* that do not follow from others.
 
     An alarm comes first, followed only by differences that happened before it; for other findings see
     :func:`own_differences`.
+
+    :param broken: the result of :func:`kernel_violations`; None to compute it
     """
-    placed = placed_signatures(program, runs, agreed=agreed)
+    placed = placed_signatures(program, runs, agreed=agreed, broken=broken)
     return list(dict.fromkeys(signature for _, signature in placed))
 
 

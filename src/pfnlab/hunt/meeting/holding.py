@@ -18,9 +18,9 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.causes import Evidence, Found, Grouping, sightings
+from pfnlab.hunt.fuzz.causes import HuntFinding, causes_of, signs_of
 from pfnlab.hunt.fuzz.hunt import Hunt
-from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature
+from pfnlab.hunt.fuzz.hunt_state import HuntState
 from pfnlab.hunt.fuzz.shrink import AtOperation, Shrunk, first_of, shrink, shrink_quickly, steps_shown
 from pfnlab.hunt.fuzz.signature import Signature, in_same_step, signature_of
 from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
@@ -33,7 +33,6 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import (
     Machine,
     ObservableMachine,
-    RebootableMachine,
     looking_at,
     run_telling,
 )
@@ -121,8 +120,6 @@ class Pair:
         self.unstable: list[str] = []
         self.ordered = 0
         self._doubles = doubles
-        self._evidence: dict[str, Evidence] = {}
-        self._grouping = Grouping(self._ask_closely, agreed=False)
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
         """Run every program on both machines; if a run is lost without an alarm, the program is run again."""
@@ -151,7 +148,6 @@ class Pair:
                     if signature is not None:
                         difference_count += 1
                         self._keep(signature, name, programs[name])
-                        self._note(programs[name], pair)
         return HeldCount(
             len(programs) - undecided_count, steps, undecided=undecided_count, differences=difference_count
         )
@@ -163,12 +159,7 @@ class Pair:
         """
         state = HuntState(list(self.machines), seed, vocabulary)
         for difference in self.differences:
-            signature, operations = difference.signature, len(difference.program.ops)
-            with_it = in_same_step(difference.program, difference.runs, signature)
-            state.findings[signature.key] = KnownSignature(
-                *("", 0, 0, operations, str(signature), True, [other.key for other in with_it]),
-                *(signature, difference.program, self._evidence.setdefault(signature.key, Evidence())),
-            )
+            state.findings[difference.signature.key] = _finding(difference)
         steps = 0
 
         def count_steps(runs: Sequence[Run]) -> None:
@@ -192,7 +183,6 @@ class Pair:
             on_compared=count_steps,
             smaller=self.smaller,
             agreed=False,
-            grouped=False,
         )
         hunt.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
         # Earlier programs may have found enough.
@@ -202,7 +192,6 @@ class Pair:
             if count:
                 self.differences[index] = _with_program(difference, number_of(count, "random program"))
         for finding in hunt.found:
-            self._evidence[finding.signature.key] = state.findings[finding.signature.key].evidence
             self._add(KernelDifference(finding.signature, (finding.origin,), finding.program, finding.runs))
         for unstable in state.unstable:
             self._add_unstable(
@@ -238,32 +227,18 @@ class Pair:
             return []
         self.say(f"causes of {number_of(len(self.differences), 'difference')}")
         by_key = {difference.signature.key: difference for difference in self.differences}
-        found = [
-            Found(key, difference.signature, difference.program, self._evidence.get(key) or Evidence())
-            for key, difference in by_key.items()
-        ]
-        return [tuple(by_key[key] for key in cause.keys) for cause in self._grouping.causes(found)]
-
-    def _note(self, program: Program, runs: Sequence[Run]) -> None:
-        """Record the evidence in *runs* about the causes of known differences."""
-        known = {difference.signature for difference in self.differences}
-        for signature, evidence in sightings(program, runs, agreed=False).items():
-            if signature in known:
-                self._evidence.setdefault(signature.key, Evidence()).add(evidence)
-
-    def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """Both runs of *program*, observed as closely as possible; None if one machine has no answer."""
         looking = [machine for machine in self.machines.values() if isinstance(machine, ObservableMachine)]
         closest = LookLevel.MEMORY if all(machine.sees_memory for machine in looking) else LookLevel.PROC
+        found = {key: _finding(difference) for key, difference in by_key.items()}
         with self.looking(closest):
-            for machine in self.machines.values():
-                if fresh and isinstance(machine, RebootableMachine):
-                    machine.reboot()
-            try:
-                runs = self.runs([program])[0]
-            except Misuse:
-                return None
-        return None if undecided(runs) else runs
+            for key, difference in by_key.items():
+                program = difference.program
+                found[key].signs = signs_of(
+                    *(program, difference.signature, self.machines.values()),
+                    lambda program=program: self.runs([program])[0],  # type: ignore[misc]
+                    agreed=False,
+                )
+        return [tuple(by_key[key] for key in cause.findings) for cause in causes_of(found)]
 
     def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
         """A context in which both machines are observed at this level; None is the default level."""
@@ -278,10 +253,7 @@ class Pair:
             self._add_unstable(f"{name}: {signature}; it could not be reproduced")
             return
         small = self.smaller(program, signature).program
-        runs = self.runs([small])[0]
-        seen = sightings(small, runs, agreed=False, smallest=True).get(signature)
-        self._evidence[signature.key] = seen or self._grouping.evidence(small, signature)
-        self._add(KernelDifference(signature, (name,), small, runs))
+        self._add(KernelDifference(signature, (name,), small, self.runs([small])[0]))
 
     def _add(self, difference: KernelDifference) -> None:
         self.say(f"a difference in {difference.shown_by[0]}: {difference.signature}")
@@ -395,6 +367,12 @@ def hold_all(pair: Pair, compared: Programs) -> dict[str, HeldCount]:
         counts[name] = pair.random(number, seed, vocabulary)
     counts["orders"] = HeldCount(0, pair.ordered)
     return counts
+
+
+def _finding(difference: KernelDifference) -> HuntFinding:
+    """A difference as a hunt knows it."""
+    program, signature = difference.program, difference.signature
+    return HuntFinding.of(signature, program, in_same_step(program, difference.runs, signature))
 
 
 def _advancing(counted: PartCount) -> Callable[[int, Run], None]:

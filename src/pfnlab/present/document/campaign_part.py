@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from pfnlab.base.units import number_of
+from pfnlab.hunt.fuzz.causes import FindingCause
 from pfnlab.hunt.fuzz.filing import FindingFolder
-from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 from pfnlab.hunt.fuzz.letters import KNOWN, KNOWN_ROW, NEW, QUIET, CellTable, PrintedCells
 from pfnlab.hunt.fuzz.reach import KnownRow, Reached, ReachedCoverage
 from pfnlab.present.document.blocks import (
@@ -71,8 +72,7 @@ def finding_part(content: FindingFolder) -> Part:
 def _blocks(content: FuzzResult) -> Iterator[Block]:
     if content.cells is not None:
         yield Bullets((*_letters(content, content.cells), *_unstable(content)))
-    grouped = {key for cause in content.causes for key in cause.findings}
-    causes = [*content.causes, *(FindingCause(key, (key,)) for key in content.findings if key not in grouped)]
+    causes = content.causes or [FindingCause(key, (key,)) for key in content.findings]
     shown = [cause for cause in causes if cause.finding in content.findings]
     if shown:
         findings = number_of(len(content.findings), "finding")
