@@ -52,7 +52,7 @@ Every cell that differs is a finding: a sweep does not group them by cause.
 | `--on MACHINE` | kernels, one after the other, each with its model; all together if models are named |
 | `--cells A:B` | only these cells of the scope, half-open: a shard |
 | `--resume FILE` | as for all hunts, of one kernel |
-| `--look LEVEL` | `memory` by default, for all cells; `memory,proc` runs each under both |
+| `--look LEVEL` | `memory` by default, for all cells |
 | `--json` | the result as one JSON object per kernel |
 | `--findings`, `--known`, `--stop-after`, `--jobs`, `--accel`, `--profile` | as for [all hunts](fuzz.md) |
 

@@ -67,9 +67,9 @@ def test_a_hunt_goes_on(ask: Ask, tmp_path: Path) -> None:
     assert "12 programs" in ask("fuzz", *options, "--programs", 12).out
     assert json.loads(kept.read_text())["seed"] == 3
     for wrong, said in (
-        ((*OTHER, "--resume", kept), "holds a hunt on other machines: write --on model:7.2 --on"),
-        ((*options, "--seed", 4), "has seed 3"),
-        ((*options, "--driver"), "none of --driver, --schedules, --vfio, --slots, --leaves"),
+        ((*OTHER, "--resume", kept), "holds another hunt: write --on model:7.2 --on"),
+        ((*options, "--seed", 4), "--seed 3 --coverage"),
+        ((*options, "--driver"), "--coverage model --look"),
     ):
         answer = ask("fuzz", *wrong, "--programs", 13)
         assert (2, True) == (answer.code, said in answer.err)
@@ -106,7 +106,7 @@ def test_leaves_alone(ask: Ask, tmp_path: Path) -> None:
 
     assert "20 programs, 0 differences" in ask("fuzz", *options, "--leaves", "--programs", 20).out
     answer = ask("fuzz", *options, "--programs", 21)
-    assert (2, True) == (answer.code, "holds a hunt with --driver --leaves" in answer.err)
+    assert (2, True) == (answer.code, "--driver --leaves --look " in answer.err)
 
 
 def test_blocks_of_kernels_need_a_kernel(ask: Ask) -> None:
@@ -139,7 +139,7 @@ def test_a_hunt_goes_on_with_its_coverage(ask: Ask, tmp_path: Path) -> None:
 
     assert (0, 2) == (on.code, other.code)
     assert "branches" not in on.out
-    assert "holds a hunt with --coverage none" in other.err
+    assert "--seed 0 --coverage none --look" in other.err
 
 
 def test_an_interrupted_hunt_has_its_summary_and_the_command_to_resume(

@@ -203,6 +203,11 @@ def test_a_finding_is_replayed(ask: Ask, tmp_path: Path) -> None:
     assert 1 == other.code
     assert "the machines no longer differ" in other.out
 
+    data = folder / "finding.json"
+    data.write_text(data.read_text().replace('  "proc"\n', '  "proc",\n  "memory"\n'))
+    older = ask("replay", folder)
+    assert (2, True) == (older.code, "is no longer a finding: run its program.pfn" in older.err)
+
 
 POLICY = Path(__file__).parent.parent.parent / "docs" / "own-policy" / "per_vma.py"
 

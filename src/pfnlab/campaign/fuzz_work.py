@@ -86,7 +86,6 @@ def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
             state,
             folder if known else None,
             watched=drawn is not None and drawn.coverage,
-            predicting=lab.predicting,
         )
         if drawn is not None and drawn.again:
             return _again(drawn, {finding.name: shows(finding, hunt.machines) for finding in known})

@@ -55,7 +55,7 @@ BY_METAVAR: dict[str, Values] = {
     "SHELL": values.words(*SHELLS),
     "ARCH": values.words("x86_64", "i386", "arm64", "arm", "riscv", "powerpc", "s390", "loongarch"),
     "ERRNO": values.words("EACCES", "EAGAIN", "EBUSY", "EINVAL", "ENODEV", "ENOMEM", "ENXIO", "EPERM"),
-    "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
+    "LEVEL": values.words("memory", "proc", "end"),
     "WORD": values.nothing,
     **dict.fromkeys(("N", "A:B", "S", "BDF", "PID", "SECONDS", "MIB", "DAYS", "URI"), values.nothing),
     **dict.fromkeys(("NAME", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.nothing),

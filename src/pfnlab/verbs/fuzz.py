@@ -109,9 +109,8 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     look: Annotated[
         str | None,
         Option(
-            "memory, proc or end for all programs; memory,proc runs each program under both, which "
-            "must agree. Default: one of the three per program, mostly memory; with --enumerate, "
-            "memory.",
+            "memory, proc or end for all programs. Default: one of the three per program, mostly memory; "
+            "with --enumerate, memory.",
             "LEVEL",
         ),
     ] = None
@@ -216,7 +215,6 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
             state,
             folder,
             on_progress=display.show,
-            predicting=lab.predicting,
             jobs=request.jobs or processors(),
         )
         watched = hunt.watched
@@ -265,34 +263,26 @@ def _kept(
 
     If *chosen*, *measure* or *cells* is None, the value of the hunt is used.
     """
-    from pfnlab.base.inert import shell_line
     from pfnlab.hunt.fuzz.hunt_state import read_state
 
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
         return None
-    if state.machines != specs:
-        options = shell_line(word for spec in state.machines for word in ("--on", spec))
-        raise Misuse(f"{request.resume} holds a hunt on other machines: write {options}")
+    asked = msgspec.structs.replace(
+        state,
+        machines=specs,
+        seed=state.seed if request.seed is None else request.seed,
+        vocabulary=vocabulary,
+        looking=chosen or state.looking,
+        measure=measure or state.measure,
+    )
     was, now = ("" if one is None else one.options for one in (state.cells, cells))
-    if was != now:
-        instead = f"write {was}" if was else "drop --enumerate"
-        raise Misuse(f"{request.resume} holds a hunt of other programs: {instead}")
+    if was != now or asked.options != state.options:
+        raise Misuse(f"{request.resume} holds another hunt: write {state.options}, or name another file")
     if state.cells is not None and cells is not None and state.cells.digest != cells.digest:
         raise Misuse(
             f"{request.resume} is from another version of pfnlab, with other cells: name another file"
         )
-    if request.seed not in (None, state.seed):
-        raise Misuse(f"{request.resume} has seed {state.seed}: drop --seed, or name another file")
-    if chosen not in (None, state.looking):
-        raise Misuse(f"{request.resume} holds a hunt with --look {state.looking}: drop --look")
-    if measure not in (None, state.measure):
-        raise Misuse(f"{request.resume} holds a hunt with --coverage {state.measure}: drop --coverage")
-    if state.vocabulary != vocabulary:
-        names = vocabulary.__struct_fields__
-        words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
-        none = "none of " + ", ".join(f"--{name}" for name in names)
-        raise Misuse(f"{request.resume} holds a hunt with {' '.join(words) or none}")
     return state
 
 

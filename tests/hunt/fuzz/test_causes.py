@@ -17,7 +17,7 @@ from pfnlab.hunt.fuzz.causes import (
 )
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
-from pfnlab.hunt.fuzz.signature import LOOKING, Signature, signatures_of
+from pfnlab.hunt.fuzz.signature import Signature, signatures_of
 from pfnlab.present.document.campaign_part import part
 from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_text
@@ -166,13 +166,6 @@ def test_an_answer_is_that_of_its_operation() -> None:
 
     assert 2 == len(causes(*((SHORT, said, []) for said in results)))
     assert 1 == len(causes(*((SHORT, said, []) for said in books)))
-
-
-def test_what_observing_changed_stands_alone() -> None:
-    """It is no effect of anything, although the field and its shape are the same."""
-    looked, other = signature("book", kind=LOOKING), signature("book")
-
-    assert 2 == len(causes((SHORT, looked, [effect("book")]), (SHORT, other, [])))
 
 
 def test_a_finding_without_its_program_is_the_last() -> None:

@@ -1,4 +1,4 @@
-"""Levels of looking in a hunt: each program has one, or all of several, which must agree."""
+"""Levels of looking in a hunt: each program has one."""
 
 from __future__ import annotations
 
@@ -59,13 +59,11 @@ class Disturbed(Looked):
         return msgspec.structs.replace(run, steps=(*run.steps[:-1], last))
 
 
-def looked(
-    kernel: type[ModelMachine], *levels: LookLevel, model: bool = True
-) -> dict[LookLevel, dict[str, Machine]]:
+def looked(kernel: type[ModelMachine], *levels: LookLevel) -> dict[LookLevel, dict[str, Machine]]:
     """A model and a kernel at each level."""
     return {
         level: {
-            **({"model:7.2": ModelMachine("7.2", level)} if model else {}),
+            "model:7.2": ModelMachine("7.2", level),
             "qemu:7.2": kernel("7.2", level),
             "qemu:same": kernel("7.2", level),
         }
@@ -80,22 +78,19 @@ def state(looking: Looks, vocabulary: Vocabulary = LEAVES) -> HuntState:
 
 def test_each_program_has_one_level_by_its_number() -> None:
     """Mostly memory, and all of them in every ten."""
-    counts = Counter(level for index in range(100) for level in MIXED.of(index))
+    counts = Counter(level for index in range(100) for level in (MIXED.of(index),))
 
     assert {MEMORY: 70, PROC: 20, END: 10} == counts
     assert all(MIXED.of(index) == MIXED.of(index + 10) for index in range(30))
 
 
 def test_levels_by_name() -> None:
-    """One is for all programs; several are for each program."""
+    """One is for all programs; there is no list of them."""
     assert Looks((PROC,)) == looking_named("proc")
-    assert (MEMORY, PROC) == looking_named("memory,proc").of(7)
     assert MIXED == looking_named("mixed")
-    assert ["proc", "memory,end", "mixed"] == [
-        str(looking_named(name)) for name in ("proc", "memory,end", "mixed")
-    ]
-    with pytest.raises(Misuse, match="names a level twice"):
-        looking_named("proc,proc")
+    assert ["proc", "mixed"] == [str(looking_named(name)) for name in ("proc", "mixed")]
+    with pytest.raises(Misuse, match="there is no way to look 'memory,proc': write memory, proc, end"):
+        looking_named("memory,proc")
 
 
 def test_a_mixed_hunt_asks_each_level() -> None:
@@ -112,37 +107,6 @@ def test_a_mixed_hunt_asks_each_level() -> None:
 
 
 @pytest.mark.target("long")
-@pytest.mark.parametrize("model", [True, False])
-def test_what_looking_changes_by_rule_is_no_finding(model: bool) -> None:
-    """A leaf of 1 GiB goes when smaps is read, and the model of the kernel says so."""
-    began = state(Looks((MEMORY, PROC, END), each=True))
-    predicting = {level: {"qemu:7.2": ModelMachine("7.2", level)} for level in (MEMORY, PROC, END)}
-    machines = looked(Looked, MEMORY, PROC, END, model=model)
-    hunt = Hunt(machines, began, predicting=predicting)
-    hunt.run(programs=30)
-
-    # A kernel warns of one program whatever is looked at.
-    of_looking = [found.says for found in began.findings.values() if not found.says.startswith("alarm")]
-    assert ([], []) == (of_looking, began.unstable)
-    assert 10 < began.compared
-
-
-def test_what_looking_changes_beside_is_filed(tmp_path: Path) -> None:
-    """No machine differs from another one: the finding is of one machine under two levels."""
-    began = state(Looks((MEMORY, PROC), each=True), Vocabulary())
-    predicting = {level: {"qemu:7.2": ModelMachine("7.2", level)} for level in (MEMORY, PROC)}
-    machines = looked(Disturbed, MEMORY, PROC, model=False)
-    Hunt(machines, began, Folder(tmp_path), predicting=predicting).run(programs=4)
-
-    (known,) = (found for found in began.findings.values() if found.says.startswith("looking"))
-    report = (tmp_path / known.folder / "report.md").read_text()
-    assert known.says.startswith("looking end flushes (qemu:7.2 memory | qemu:7.2 proc)")
-    assert "# Looking changed something: flushes at end" in report
-    for level in ("memory", "proc"):
-        assert f"--on qemu:7.2 --look {level} --steps" in report
-
-
-@pytest.mark.target("long")
 def test_a_finding_is_repeated_and_filed_at_its_level(tmp_path: Path) -> None:
     """What only /proc shows is shrunk through /proc, and its report says so by the command."""
     began = state(MIXED, Vocabulary())
@@ -152,17 +116,6 @@ def test_a_finding_is_repeated_and_filed_at_its_level(tmp_path: Path) -> None:
     (known,) = began.findings.values()
     assert 4 < known.met < 8
     assert "qemu:same --look proc" in (tmp_path / known.folder / "report.md").read_text()
-
-
-def test_what_no_rule_explains_is_a_finding() -> None:
-    """The same kernel, for a model to which reading smaps would change nothing."""
-    began = state(Looks((MEMORY, PROC), each=True))
-    predicting = {level: {"qemu:7.2": ModelMachine("7.2", MEMORY)} for level in (MEMORY, PROC)}
-    machines = looked(Looked, MEMORY, PROC, model=False)
-    Hunt(machines, began, predicting=predicting, agreed=False).run(programs=30, most=1)
-
-    (known,) = began.findings.values()
-    assert known.says.startswith("looking ")
 
 
 def test_one_kernel_serves_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,13 +64,6 @@ def test_a_finding_on_other_machines(machines: tuple[str, ...], sides: tuple[tup
     assert (sides, "more") == (found.on(machines).sides, found.on(machines).shape)
 
 
-def test_a_look_on_another_machine_is_at_the_same_level() -> None:
-    """It follows the name."""
-    found = Signature("looking", "ptes", "munmap", (("qemu:7.2 memory",), ("qemu:7.2 proc",)), "more")
-
-    assert (("qemu:7.3 memory",), ("qemu:7.3 proc",)) == found.on(("model:7.3", "qemu:7.3")).sides
-
-
 def test_runs_that_agree_have_none() -> None:
     """Nothing differs, nothing is lost."""
     assert signature_of(program(MIDDLE), runs(program(MIDDLE), "7.1", "7.2")) is None

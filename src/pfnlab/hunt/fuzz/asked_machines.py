@@ -61,8 +61,6 @@ class AskedMachines:
     """The machines of a hunt, by name, for each observation level.
 
     :param machines: machines by name, for each observation level
-    :param predicting: by level and kernel name, the models that predict the effect of observing; for a kernel
-        without one, the first model does
     :ivar at: the machines by level and by name
     :ivar models: the names of the models; all other machines are kernels
     :ivar model: the name of the first model, which decides whether a rule exists; None if there is no model
@@ -72,13 +70,11 @@ class AskedMachines:
         self,
         machines: dict[str, Machine] | Mapping[LookLevel, dict[str, Machine]],
         levels: Iterable[LookLevel],
-        predicting: Mapping[LookLevel, Mapping[str, Machine]],
     ) -> None:
         self.at: dict[LookLevel, dict[str, Machine]] = {}
         for level in dict.fromkeys(levels):
             found: Any = dict(machines).get(level, machines)
             self.at[level] = found
-        self._predicting = predicting
         self.names = tuple(next(iter(self.at.values())))
         self.models = [name for name in self.names if name.startswith("model:")]
         self.kernels = [name for name in self.names if name not in self.models]
@@ -103,11 +99,6 @@ class AskedMachines:
     def lacks_rule(self, program: Program, level: LookLevel) -> bool:
         """True if the first model cannot answer *program*."""
         return self.model is not None and undecided([self.run_of(self.model, program, level)]) is not None
-
-    def predicted(self, name: str, program: Program, level: LookLevel) -> Run | None:
-        """The run that predicts the effect of observing kernel *name*; None if no model predicts it."""
-        model = self._predicting.get(level, {}).get(name) or self.at[level].get(self.model or "")
-        return None if model is None else model.run([program])[0]
 
     def weighed(
         self, asked: Sequence[AskedProgram], weigh: Callable[[AskedProgram, Sequence[Run]], Weighed]

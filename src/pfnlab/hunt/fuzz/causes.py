@@ -24,7 +24,6 @@ from msgspec.structs import replace
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import ALWAYS, Count
 from pfnlab.hunt.fuzz.signature import (
-    LOOKING,
     STATE_FIELDS,
     Signature,
     placed_signatures,
@@ -92,7 +91,11 @@ class HuntFinding(msgspec.Struct):
             **fields,
         )
 
-    def is_behind(self, other: HuntFinding) -> bool:
+    def is_one_with(self, other: HuntFinding) -> bool:
+        """True if both have the same cause."""
+        return self._is_behind(other) or other._is_behind(self)
+
+    def _is_behind(self, other: HuntFinding) -> bool:
         """True if the effect of *other* is its own effect or one of its signs."""
         if self.signature is None or other.signature is None:
             return False
@@ -175,15 +178,9 @@ def causes_of(found: Mapping[str, HuntFinding]) -> tuple[FindingCause, ...]:
 
     groups: list[list[str]] = []
     for key in sorted(found, key=size):
-        same = [group for group in groups if any(_is_one(found[key], found[other]) for other in group)]
+        same = [group for group in groups if any(found[key].is_one_with(found[other]) for other in group)]
         merged = sorted((key, *chain.from_iterable(same)), key=size)
         groups = [*(group for group in groups if group not in same), merged]
     return tuple(
         FindingCause(group[0], tuple(group)) for group in sorted(groups, key=lambda one: size(one[0]))
     )
-
-
-def _is_one(first: HuntFinding, second: HuntFinding) -> bool:
-    """True if two findings have the same cause. What observing changed stands alone."""
-    looking = any(one.signature is not None and one.signature.kind == LOOKING for one in (first, second))
-    return not looking and (first.is_behind(second) or second.is_behind(first))

@@ -21,7 +21,7 @@ from pfnlab.base.files import Missing, cannot_write, read_text, write_whole
 from pfnlab.base.path_walk import make_folder
 from pfnlab.base.result import Outcome, PrintedStruct, other_fields
 from pfnlab.base.units import number_of
-from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, kernel_violations
+from pfnlab.hunt.fuzz.signature import LOST, VIOLATION, Signature, kernel_violations
 from pfnlab.hunt.fuzz.value_shape import NOTHING
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -56,7 +56,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     :param origin: seed and index of the program that first showed it
     :param operations: the number of operations of that first program
     :param repeated: the number of runs that showed it, and the total number of runs
-    :param looks: the kernels' observation levels; two if observing changed something
+    :param look: the kernels' observation level
     :param with_it: the other signatures in its step of the smallest program
     :param verb: the command that ran the program that first showed it
     """
@@ -68,7 +68,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     operations: int
     repeated: tuple[int, int]
     minimal: bool = True
-    looks: tuple[LookLevel, ...] = (LookLevel.PROC,)
+    look: LookLevel = LookLevel.PROC
     with_it: tuple[Signature, ...] = ()
     verb: str = "pfnlab fuzz"
 
@@ -78,7 +78,7 @@ class FiledData(msgspec.Struct, frozen=True, kw_only=True):
 
     :param signatures: the finding's signatures; more than one if a person merged several findings
     :param machines: by name, the machines on which its program runs
-    :param looks: their observation levels; two if observing changed something
+    :param looks: their observation level; two in findings of an earlier version about observing itself
     :param with_it: the other signatures of its step in its program
     """
 
@@ -237,15 +237,8 @@ def slug(signature: Signature) -> str:
 
 def program_text(finding: FoundDifference) -> str:
     """The program file in canonical layout, with a title that names the differing field."""
-    signature = finding.signature
-    title, asks = f"Machines differ in {signature.field}", f"Why do they differ at {signature.op}?"
-    if signature.kind == "alarm" and not signature.field:
-        title, asks = "A kernel raises an alarm", f"Why at {signature.op}: {signature.shape}?"
-    elif signature.kind == VIOLATION:
-        title, asks = "A kernel breaks a property", f"Why does {signature.op} break {signature.shape}?"
-    elif not signature.field:
-        title = "A machine is lost"
-    program = msgspec.structs.replace(finding.program, title=title, asks=asks, expects=())
+    asks = "Why does a kernel do this?" if finding.signature.by_itself else "Why do the machines differ?"
+    program = msgspec.structs.replace(finding.program, title=_title(finding.signature), asks=asks, expects=())
     return format_text(format_program(program))
 
 
@@ -254,7 +247,8 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
     signature = finding.signature
     shown, runs = finding.repeated
     machines = "\n".join(inert.markdown(f"- {run.machine}: {run.kernel}") for run in finding.runs)
-    commands = "".join(f"    {command} --steps --trace\n" for command in _commands(finding, folder))
+    on = inert.shell_line(word for run in finding.runs for word in ("--on", run.machine))
+    command = f"pfnlab run {inert.shell_path(folder / PROGRAM)} {on} --look {finding.look} --steps --trace"
     smallest = "no operation of it can be left out" if finding.minimal else _CUT_SHORT
     return (
         f"# {inert.markdown(_title(signature))}\n"
@@ -264,7 +258,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         f"{inert.markdown_block(program_text(finding), 'pfn')}\n"
         f"{_logs(finding.runs)}"
         "## How to see it\n\n"
-        f"{commands}\n"
+        f"    {command}\n\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
         f"{inert.markdown_code(finding.verb)}, program {inert.markdown(finding.origin)} "
@@ -280,32 +274,15 @@ def data_text(finding: FoundDifference) -> bytes:
     """The data as JSON, one value per line."""
     data = FiledData(
         signatures=(finding.signature,),
-        machines=_machines(finding),
-        looks=finding.looks,
+        machines=tuple(seen.machine for seen in finding.runs),
+        looks=(finding.look,),
         minimal=finding.minimal,
         with_it=finding.with_it,
     )
     return msgspec.json.format(msgspec.json.encode(data), indent=1) + b"\n"
 
 
-def _machines(finding: FoundDifference) -> tuple[str, ...]:
-    """The names of the machines; only one if observing caused the change."""
-    if finding.signature.kind == LOOKING:
-        return tuple(dict.fromkeys(seen.machine.rpartition(" ")[0] for seen in finding.runs))
-    return tuple(seen.machine for seen in finding.runs)
-
-
-def _commands(finding: FoundDifference, folder: Path) -> list[str]:
-    """The command that reproduces the finding; two commands if observing caused the change."""
-    machines = inert.shell_line(word for machine in _machines(finding) for word in ("--on", machine))
-    return [
-        f"pfnlab run {inert.shell_path(folder / PROGRAM)} {machines} --look {look}" for look in finding.looks
-    ]
-
-
 def _title(signature: Signature) -> str:
-    if signature.kind == LOOKING:
-        return f"Looking changed something: {signature.field} at {signature.op}"
     if signature.kind == VIOLATION:
         return f"{signature.shape} is broken at {signature.op}"
     if signature.kind == LOST:

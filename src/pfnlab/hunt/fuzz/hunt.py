@@ -16,7 +16,7 @@ from pfnlab.hunt.fuzz.coverage import Measure, ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState
 from pfnlab.hunt.fuzz.investigation import Investigation
-from pfnlab.hunt.fuzz.reach import note_known
+from pfnlab.hunt.fuzz.reach import KnownRow
 from pfnlab.hunt.fuzz.shrink import Shrunk
 from pfnlab.hunt.fuzz.signature import (
     KERNELS_GO_ON,
@@ -51,8 +51,6 @@ class Hunt:
     :param repeats: the number of times a difference must show again
     :param on_progress: called after every round and finding
     :param on_compared: called with the runs of every program that all machines answered
-    :param predicting: by level and kernel name, the models that predict the effect of observing; for a kernel
-        without one, the first model does
     :param agreed: whether a fault that all machines share is a finding too, as for
         :func:`~pfnlab.hunt.fuzz.signature.signature_of`
     :param jobs: the number of processes that run programs on models; does not affect programs, findings or
@@ -72,11 +70,10 @@ class Hunt:
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
         smaller: Callable[[Program, Signature], Shrunk] | None = None,
         agreed: bool = True,
-        predicting: Mapping[LookLevel, Mapping[str, Machine]] | None = None,
         jobs: int = 1,
     ) -> None:
         self.state, self.folder = state, folder
-        self.machines = AskedMachines(machines, state.looking.levels, predicting or {})
+        self.machines = AskedMachines(machines, state.looking.levels)
         self._investigation = Investigation(
             *(self.machines, state, folder), repeats=repeats, smaller=smaller, agreed=agreed
         )
@@ -157,12 +154,12 @@ class Hunt:
                 with ahead if has_kernel and not (apart or done) else nullcontext():
                     runs = self._runs_of(drawn, places)
                 self._part = self._next_part(time.monotonic() - began)
-                for place, weighed in zip(places, runs, strict=True):
+                for place, (level, weighed) in zip(places, runs, strict=True):
                     if self._enough:
                         return
                     program = drawn.programs[place]
-                    self._note_runs(program, weighed)
-                    shown = self._settle(program, weighed)
+                    self._note_runs(program, weighed.runs)
+                    shown = self._settle(program, level, weighed)
                     if state.cells is not None:
                         state.cells.note(state, weighed)
                     # In the stored state, the program is both counted and done, or neither.
@@ -177,38 +174,36 @@ class Hunt:
         ends_early = self._until is not None or self._most is not None
         return max(1 if ends_early else FIRST_PART, self._part // 2)
 
-    def _note_runs(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
+    def _note_runs(self, program: Program, runs: Sequence[Run]) -> None:
         """Count the blocks that kernels reached; if they are the measure, keep programs with new ones."""
-        state, runs = self.state, [run for told in weighed.values() for run in told.runs]
+        state = self.state
         state.kernels |= {run.machine: run.kernel for run in runs}
         is_new = state.coverage.add_blocks(runs)
         if is_new and state.measure is Measure.KERNEL:
             state.prefixes = rounds.with_prefix(state.prefixes, state.next, program)
 
-    def _runs_of(self, drawn: rounds.DrawnRound, part: range) -> list[dict[LookLevel, Weighed]]:
-        """Run a part of a round on all machines; for each program, its runs by level. A program without an
-        answer from the first model has only that model's run. Runs are evaluated as they arrive, while
+    def _runs_of(self, drawn: rounds.DrawnRound, part: range) -> list[tuple[LookLevel, Weighed]]:
+        """Run a part of a round on all machines; for each program, its level and its runs. A program without
+        an answer from the first model has only that model's run. Runs are evaluated as they arrive, while
         guests run other programs.
         """
         model = self.machines.model
-        runs: list[dict[LookLevel, Weighed]] = []
-        asked: list[tuple[int, AskedProgram]] = []
+        runs: list[tuple[LookLevel, Weighed]] = []
+        asked: dict[int, AskedProgram] = {}
         for number, place in enumerate(part):
             program, known = drawn.programs[place], drawn.runs[place]
             first = [known[model]] if model else []
             reason = undecided(first)
-            levels = self.state.looking.of(drawn.extent[0] + place)
+            level = self.state.looking.of(drawn.extent[0] + place)
             if reason is None:
-                for level in levels:
-                    known_there = known if level is levels[0] else {}
-                    asked.append((number, AskedProgram(program, level, known_there)))
+                asked[number] = AskedProgram(program, level, known)
             elif self._goes_on(reason):
-                asked.append((number, AskedProgram(program, levels[0], {}, reason)))
+                asked[number] = AskedProgram(program, level, {}, reason)
             # Replaced if kernels run it.
-            runs.append({} if reason is None else {levels[0]: weigh(program, first, agreed=self._agreed)})
-        answers = self.machines.weighed([one for _, one in asked], self._weigh)
-        for (number, one), answer in zip(asked, answers, strict=True):
-            runs[number][one.look] = answer
+            runs.append((level, Weighed(first, reason)))
+        answers = self.machines.weighed(list(asked.values()), self._weigh)
+        for (number, one), answer in zip(asked.items(), answers, strict=True):
+            runs[number] = one.look, answer
         return runs
 
     def _goes_on(self, reason: Reason) -> bool:
@@ -245,44 +240,29 @@ class Hunt:
         signatures = tuple(judged_signatures(program, answered, broken))
         return Weighed(answered, reason, signatures, judged=True, broken=broken)
 
-    def _settle(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
-        """Count one program and handle the differences in its runs; True if there are any."""
-        state = self.state
-        note_known(state.known, program, (one for told in weighed.values() for one in told.broken))
-        reasons = [told.reason for told in weighed.values()]
-        reason = next((reason for reason in reasons if reason is not None), None)
-        if reason is not None and None not in reasons:
+    def _settle(self, program: Program, level: LookLevel, weighed: Weighed) -> bool:
+        """Count one program and handle the differences in its runs; True if there are any.
+
+        A program without a rule that kernels ran may have findings of each kernel.
+        """
+        state, reason, shown = self.state, weighed.reason, bool(weighed.signatures)
+        for name in dict.fromkeys(f"{one.name}: {one.known}" for one in weighed.broken if one.known):
+            state.known.setdefault(name, KnownRow()).programs += 1
+        if reason is not None:
             state.undecided += 1
             state.spared += reason.says in self._endings
             state.reasons[reason.says] = state.reasons.get(reason.says, 0) + 1
             if reason.kind is not None:
                 state.kinds[reason.says] = reason.kind
-            return self._settle_judged(program, weighed)
-        state.compared += 1
-        answered = {level: told for level, told in weighed.items() if told.reason is None}
-        shown: dict[Signature, tuple[LookLevel, ...]] = {}
-        for level, told in answered.items():
-            self._compared(told.runs)
-            for signature in told.signatures:
-                shown.setdefault(signature, (level,))
-        if len(answered) > 1:
-            runs = {level: told.runs for level, told in answered.items()}
-            for pair, signature in self._investigation.looking(program, runs):
-                shown.setdefault(signature, pair)
+            state.judged += weighed.judged and bool(weighed.runs)
+            state.alarming += shown
+        else:
+            state.compared += 1
+            state.different += shown
+            self._compared(weighed.runs)
         if shown:
-            state.different += 1
-            self._investigation.note(program, shown, lambda: self._enough)
-        return bool(shown)
-
-    def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
-        """Count a program without a rule that kernels ran, and handle each kernel's findings."""
-        ran = {level: told for level, told in weighed.items() if told.judged and told.runs}
-        self.state.judged += bool(ran)
-        shown = {signature: (level,) for level, told in ran.items() for signature in told.signatures}
-        if shown:
-            self.state.alarming += 1
-            self._investigation.note(program, shown, lambda: self._enough)
-        return bool(shown)
+            self._investigation.note(program, level, weighed.signatures, lambda: self._enough)
+        return shown
 
 
 def _ends_too(kernel: str, machines: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse, ProgramError, Why
 from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
-from pfnlab.base.inert import one_line
+from pfnlab.base.inert import one_line, shell_line
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
@@ -99,6 +99,18 @@ class HuntState(msgspec.Struct):
     def verb(self) -> str:
         """The command that reproduces its findings."""
         return "pfnlab fuzz" if self.cells is None else f"pfnlab fuzz --enumerate {self.cells.scope}"
+
+    @property
+    def options(self) -> str:
+        """The command-line options that select its machines and programs."""
+        if self.cells is not None:
+            drawn = self.cells.options
+        else:
+            names = self.vocabulary.__struct_fields__
+            flags = (f"--{name}" for name in names if getattr(self.vocabulary, name))
+            drawn = shell_line(("--seed", str(self.seed), "--coverage", self.measure, *flags))
+        machines = shell_line(word for machine in self.machines for word in ("--on", machine))
+        return f"{machines} {drawn} --look {self.looking}"
 
     @property
     def new(self) -> int:

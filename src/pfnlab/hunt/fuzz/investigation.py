@@ -5,21 +5,18 @@ program so far.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from pfnlab.base.errors import Misuse
-from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines
 from pfnlab.hunt.fuzz.causes import MOST_TELLING, HuntFinding, signs_of
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState, Unstable
 from pfnlab.hunt.fuzz.shrink import Shrunk, first_of, machines_of, shrink_quickly, steps_shown
-from pfnlab.hunt.fuzz.signature import LOOKING, Signature, in_same_step
+from pfnlab.hunt.fuzz.signature import Signature, in_same_step
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run
 
 #: The maximum seconds for shrinking one program; a resumed hunt starts again from zero.
 MOST_SECONDS = 120.0
@@ -55,12 +52,13 @@ class Investigation:
     def note(
         self,
         program: Program,
-        signatures: Mapping[Signature, tuple[LookLevel, ...]],
+        level: LookLevel,
+        signatures: Iterable[Signature],
         enough: Callable[[], bool],
     ) -> None:
         """Count the known differences in *program*; reproduce, minimize and file independent new ones.
 
-        :param signatures: each signature, with the levels at which it showed
+        :param level: the level at which it showed them
         :param enough: whether the requested number of new findings has been reached
         """
         findings = self._state.findings
@@ -68,20 +66,19 @@ class Investigation:
         by_key: dict[str, Signature] = {}
         for signature in signatures:
             by_key.setdefault(signature.key, signature)
-        signatures = {signature: signatures[signature] for signature in by_key.values()}
-        for signature in signatures:
+        for signature in by_key.values():
             if signature.key not in findings:
                 self._note_filed(signature)
             if signature.key in findings:
                 findings[signature.key].met += 1
         # An alarm is expensive to reproduce and often follows from another difference.
-        for signature in sorted(signatures, key=lambda signature: signature.raises_alarm):
-            known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
+        for signature in sorted(by_key.values(), key=lambda signature: signature.raises_alarm):
+            known = {key: findings[key].with_it for key in by_key if key in findings}
             if signature.key in known or any(signature.key in with_it for with_it in known.values()):
                 continue
             if enough():
                 return
-            if not self._note_new(program, signature, signatures[signature]):
+            if not self._note_new(program, signature, level):
                 # Further differences can be judged only in a program that behaves the same every time.
                 return
 
@@ -101,20 +98,20 @@ class Investigation:
             signs=[] if program is None else self._signs(program, signature),
         )
 
-    def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
+    def _note_new(self, program: Program, signature: Signature, level: LookLevel) -> bool:
         """Reproduce, minimize and file a new difference; False if it is unstable."""
         state = self._state
-        repeats = [self._shown(program, signature, levels, repeated=True) for _ in range(self._repeats)]
+        repeats = [self._shown(program, signature, level, repeated=True) for _ in range(self._repeats)]
         count = 1 + sum(map(bool, repeats))
         if not all(repeats):
             unstable = Unstable(program.title, str(signature), count, 1 + self._repeats)
             state.unstable.append(unstable)
             return False
-        steps = repeats[-1] if repeats else self._shown(program, signature, levels)
+        steps = repeats[-1] if repeats else self._shown(program, signature, level)
         unshrunk = FoundDifference(
             *(signature, program, (), program.title, len(program.ops), (count, count)),
             minimal=False,
-            looks=levels,
+            look=level,
             verb=state.verb,
         )
         difference = self._shrunk(unshrunk, first_of(steps))
@@ -127,7 +124,7 @@ class Investigation:
         """Continue shrinking programs that an earlier run of the hunt had no time for."""
         for key, before in list(self._state.unfinished.items()):
             known = self._state.findings[key]
-            steps = self._shown(before.program, before.signature, before.looks, repeated=True)
+            steps = self._shown(before.program, before.signature, before.look, repeated=True)
             if not steps:
                 continue
             difference = self._shrunk(before, first_of(steps))
@@ -137,25 +134,19 @@ class Investigation:
 
     def _shrunk(self, found: FoundDifference, step: int | None) -> FoundDifference:
         """*found* with the smallest program found in the time available, and that program's runs."""
-        signature, levels = found.signature, found.looks
+        signature, level = found.signature, found.look
         last = min(time.monotonic() + MOST_SECONDS, self.until or float("inf"))
         shrunk = (
             self._smaller(found.program, signature)
             if self._smaller is not None
             else shrink_quickly(
                 *(found.program, signature, step),
-                lambda candidate, quick: self._shown(candidate, signature, levels, quick=quick),
+                lambda candidate, quick: self._shown(candidate, signature, level, quick=quick),
                 late=lambda: time.monotonic() > last,
             )
         )
-        if signature.kind == LOOKING:
-            asked = ((level, self._machines.runs(shrunk.program, level)) for level in levels)
-            named = (rounds.looked_at(run, level) for level, answers in asked for run in answers)
-            runs = tuple(run for run in named if run.machine in machines_of(signature))
-        else:
-            # The model may have no answer for a program in which a kernel shows the finding on its own.
-            answers = self._machines.runs(shrunk.program, levels[0])
-            runs = tuple(run for run in answers if run.undecided is None)
+        # The model may have no answer for a program in which a kernel shows the finding on its own.
+        runs = tuple(run for run in self._machines.runs(shrunk.program, level) if run.undecided is None)
         with_it = in_same_step(shrunk.program, runs, signature)
         return replace(found, program=shrunk.program, runs=runs, minimal=shrunk.minimal, with_it=with_it)
 
@@ -175,18 +166,6 @@ class Investigation:
         if not difference.minimal:
             state.unfinished[signature.key] = replace(difference, runs=())
 
-    def looking(
-        self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
-    ) -> list[tuple[tuple[LookLevel, ...], Signature]]:
-        """The changes that observing caused on kernels; those on models are already known."""
-        found: list[tuple[tuple[LookLevel, ...], Signature]] = []
-        for name in self._machines.kernels:
-            own = {level: run for level in runs for run in runs[level] if run.machine == name}
-            asked = {level: self._machines.predicted(name, program, level) for level in runs}
-            predicted = {level: run for level, run in asked.items() if run is not None}
-            found += rounds.changed_by_looking(program, own, predicted)
-        return found
-
     def _signs(self, program: Program, signature: Signature) -> list[Signature]:
         """The signs of a finding in its smallest program, observed as closely as possible."""
         level = next(level for level in MOST_TELLING if level in self._machines.at)
@@ -201,7 +180,7 @@ class Investigation:
         self,
         program: Program,
         signature: Signature,
-        levels: tuple[LookLevel, ...],
+        level: LookLevel,
         *,
         repeated: bool = False,
         quick: bool = False,
@@ -212,21 +191,14 @@ class Investigation:
         A finding that a kernel shows on its own needs no rule.
         """
         own = signature.by_itself
-        if not own and self._machines.lacks_rule(program, levels[0]):
+        if not own and self._machines.lacks_rule(program, level):
             return frozenset()
-        if signature.kind == LOOKING:
-            try:
-                runs = {level: self._machines.runs(program, level) for level in levels}
-            except Misuse:
-                return frozenset()
-            same = signature in (found for _, found in self.looking(program, runs))
-            return frozenset({None}) if same else frozenset()
         named = machines_of(signature) if own else self._machines.names
         return steps_shown(
             program,
             signature,
-            lambda: self._machines.runs(program, levels[0], named),
-            [self._machines.at[levels[0]][name] for name in named],
+            lambda: self._machines.runs(program, level, named),
+            [self._machines.at[level][name] for name in named],
             agreed=self._agreed,
             repeated=repeated,
             quick=quick,

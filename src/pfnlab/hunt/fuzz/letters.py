@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -16,11 +16,11 @@ from pfnlab.base.result import Count
 from pfnlab.hunt.fuzz.signature import LOST, MODELS_OWN, VIOLATION, Signature
 from pfnlab.hunt.sweep.swept_cells import cells_digest, cells_of
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.look import LookLevel
 
 if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.asked_machines import Weighed
     from pfnlab.hunt.fuzz.hunt_state import HuntState
+    from pfnlab.programs.runs.observation import Reason
 
 #: The letters for cells, with their meanings; if several apply, the first is used.
 LETTERS: dict[str, str] = {
@@ -119,24 +119,21 @@ class Cells(msgspec.Struct):
         """The program of the cell at *index*, counted from 0."""
         return cells_of(self.scope)[self.first + index].program
 
-    def note(self, state: HuntState, weighed: Mapping[LookLevel, Weighed]) -> None:
+    def note(self, state: HuntState, weighed: Weighed) -> None:
         """Append the letter for the next cell once the hunt has handled it."""
-        signatures = dict.fromkeys(found for told in weighed.values() for found in told.signatures)
-        broken = (violation for told in weighed.values() for violation in told.broken)
-        known = dict.fromkeys(violation.known for violation in broken if violation.known)
-        letters = {_letter_of_reason(weighed), *(_letter_of(found, state) for found in signatures)}
+        known = dict.fromkeys(violation.known for violation in weighed.broken if violation.known)
+        letters = {_letter_of_reason(weighed.reason), *(_letter_of(one, state) for one in weighed.signatures)}
         letter = next(letter for letter in LETTERS if letter in letters or (known and letter == KNOWN_ROW))
-        if said := (*map(str, signatures), *known):
+        if said := (*map(str, weighed.signatures), *known):
             cell = self.first + len(self.letters)
             self.shown.append(ShownCell(cell, letter, said, str(cells_of(self.scope)[cell])))
         self.letters += letter
 
 
-def _letter_of_reason(weighed: Mapping[LookLevel, Weighed]) -> str:
-    reasons = [told.reason for told in weighed.values()]
-    if None in reasons or not reasons:
+def _letter_of_reason(reason: Reason | None) -> str:
+    if reason is None:
         return AGREES
-    return UNDECIDED if all(one is not None and one.kind in MODELS_OWN for one in reasons) else NOT_RUNNABLE
+    return UNDECIDED if reason.kind in MODELS_OWN else NOT_RUNNABLE
 
 
 def _letter_of(signature: Signature, state: HuntState) -> str:

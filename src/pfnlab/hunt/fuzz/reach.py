@@ -1,27 +1,17 @@
-"""Coverage results: the parts reached, the parts possible, and known violations met on the way.
-
-Violations are counted by operation and by the row that explains them. When a row explains a violation in a
-new kind of operation, the first such program is kept, so that a reader can decide whether the reason applies
-there, too.
-"""
+"""Coverage results: the parts reached, the parts possible, and known violations met on the way."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Count
-from pfnlab.hunt.fuzz.call_kinds import kind_of
 from pfnlab.hunt.fuzz.conditions import CONDITIONS
 from pfnlab.hunt.fuzz.coverage import WORDS, Measure, all_branches
 from pfnlab.lab.running.kernel_blocks import FILES, files_by_function, function_of
-from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.model.model_machine import END
-from pfnlab.programs.runs.violation import Violation
 
 if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.hunt_state import HuntState
@@ -110,48 +100,10 @@ def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[s
     return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing
 
 
-class KnownShape(msgspec.Struct):
-    """A known violation in one kind of operation.
-
-    :param programs: the number of programs with it
-    :param step: its step in the first program, from 0
-    :param says: the observation there
-    :param program: the first program, as text
-    """
-
-    programs: Count
-    step: Count
-    says: str
-    program: str
-
-
 class KnownRow(msgspec.Struct):
     """A known violation.
 
     :param programs: the number of programs with it
-    :param shapes: its shapes, by the kind of operation that violated the property
     """
 
     programs: Count = 0
-    shapes: dict[str, KnownShape] = msgspec.field(default_factory=dict)
-
-
-def note_known(rows: dict[str, KnownRow], program: Program, broken: Iterable[Violation]) -> None:
-    """Count the known violations of one program in *rows*, whose names are property and reason.
-
-    :param broken: all violations, known or not, on any machine
-    """
-    counted: set[tuple[str, str]] = set()
-    for violation in broken:
-        if not violation.known:
-            continue
-        name = f"{violation.name}: {violation.known}"
-        kind = kind_of(program.ops[violation.step].call) if violation.step < len(program.ops) else END
-        row = rows.setdefault(name, KnownRow())
-        if (name, "") not in counted:
-            row.programs += 1
-        if kind not in row.shapes:
-            row.shapes[kind] = KnownShape(0, violation.step, violation.says, format_program(program))
-        if (name, kind) not in counted:
-            row.shapes[kind].programs += 1
-        counted |= {(name, ""), (name, kind)}

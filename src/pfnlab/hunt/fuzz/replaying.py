@@ -1,7 +1,7 @@
 """Replays a counterexample or finding, to check whether it still shows the same behaviour."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -19,17 +19,14 @@ from pfnlab.checker.judging.judge import violations
 from pfnlab.checker.judging.run_properties import RUN_PROPERTIES
 from pfnlab.checker.scopes.question import Question
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, read_data
-from pfnlab.hunt.fuzz.rounds import changed_by_looking
-from pfnlab.hunt.fuzz.signature import LOST, Signature, signatures_of
+from pfnlab.hunt.fuzz.signature import LOST, signatures_of
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.lab.running.confirm import AS_FOUND, Confirmation, comparison
 from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs import named_machines
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.observation import Run
 
 #: The start of a path, in any version.
 _PATH = "pfnlab path "
@@ -172,24 +169,21 @@ class Replaying(NamedTuple):
 
     def _finding(self, folder: Path) -> replay.ReplayResult:
         data, program = read_data(folder), load_program(folder / PROGRAM)
+        if len(data.looks) > 1:
+            raise Misuse(f"{folder} compares ways to look, which is no longer a finding: run its {PROGRAM}")
         if not self.on:
             for spec in data.machines:
                 self._check_asked(spec, str(folder / DATA))
         with _said_of("" if self.on else str(folder / DATA)):
             machines = named_machines.name_machines(self.on or data.machines, self.profile)
-        all_runs = named_machines.side_by_side(machines, [program] * len(data.looks), data.looks, self.accel)
-        runs_by_level = dict(zip(data.looks, all_runs, strict=True))
-        runs = [run for level_runs in runs_by_level.values() for run in level_runs]
+        (runs,) = named_machines.side_by_side(machines, [program], data.looks[0], self.accel)
         is_lost = data.signatures[0].kind == LOST
         for run in runs:
             if run.undecided is not None:
                 raise Undecided(run.undecided, run.why)
             if run.lost is not None and run.alarm is None and not is_lost:
                 raise Undecided(run.lost, Why.GUEST)
-        if len(data.looks) > 1:
-            signatures = _by_looking(program, machines, runs_by_level)
-        else:
-            signatures = signatures_of(program, runs)
+        signatures = signatures_of(program, runs)
         verdict = Confirmation(Outcome.AS_EXPECTED, "the machines differ as recorded")
         if not signatures:
             verdict = Confirmation(Outcome.DISCOVERY, "the machines no longer differ")
@@ -229,19 +223,6 @@ def _on_model(question: Question, spec: str, steps: Sequence[replay.JudgedStep])
     except replay.ReplayDifference as difference:
         return Confirmation(Outcome.DISCOVERY, f"{says}, unlike the recording: {difference}")
     return Confirmation(Outcome.AS_EXPECTED, f"{says}, as recorded")
-
-
-def _by_looking(
-    program: Program, machines: Sequence[named_machines.NamedMachine], runs: Mapping[LookLevel, Sequence[Run]]
-) -> list[Signature]:
-    """Changes caused by observing that the models of *machines* do not explain."""
-    found = []
-    for number, machine in enumerate(machines):
-        own = {look: level_runs[number] for look, level_runs in runs.items()}
-        model = named_machines.name_machine(machine.model or f"model:{named_machines.newest_series()}")
-        predicted = {look: named_machines.open_machine(model, look=look).run([program])[0] for look in runs}
-        found += [signature for _, signature in changed_by_looking(program, own, predicted)]
-    return found
 
 
 def _result(

@@ -3,10 +3,7 @@
 Each round is biased by the coverage of earlier rounds, which is saved, so a resumed hunt draws the same
 programs as an uninterrupted one.
 
-The level depends on the program's number, so seed and index determine the program. If a program runs at
-several levels, each machine must show the same at all of them, in the fields that both levels show. A
-difference is permitted if the machine's model, at the same two levels, differs in the same field of the same
-step.
+The level depends on the program's number, so seed and index determine the program.
 """
 
 from __future__ import annotations
@@ -16,11 +13,9 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_line
@@ -28,9 +23,7 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
 from pfnlab.hunt.fuzz.grammar import draw, is_rare
-from pfnlab.hunt.fuzz.signature import LOOKING, Signature, signature_between
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.machine import Accel, Machine
 from pfnlab.programs.runs.named_machines import (
@@ -52,18 +45,16 @@ class Looks(msgspec.Struct, frozen=True):
     """The observation levels of a hunt.
 
     :param levels: the levels; programs use them in turn, by program number
-    :param each: run every program at each of the levels instead
     """
 
     levels: tuple[LookLevel, ...] = (_P,)
-    each: bool = False
 
-    def of(self, index: int) -> tuple[LookLevel, ...]:
-        """The levels at which program *index* runs."""
-        return self.levels if self.each else (self.levels[index % len(self.levels)],)
+    def of(self, index: int) -> LookLevel:
+        """The level at which program *index* is observed."""
+        return self.levels[index % len(self.levels)]
 
     def __str__(self) -> str:
-        return ",".join(self.levels) if self.each or len(set(self.levels)) == 1 else "mixed"
+        return "mixed" if len(self.levels) > 1 else self.levels[0]
 
 
 #: Memory, which has no effect on the guest; used for cells.
@@ -75,57 +66,21 @@ MIXED = Looks((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
 
 
 def looking_named(text: str) -> Looks:
-    """Read ``proc`` as one level, ``memory,proc`` as every program at both, ``mixed`` as the default.
+    """Read ``proc`` as that level, ``mixed`` as the default.
 
     :raises Misuse: if there is no such level
     """
-    if text == "mixed":
-        return MIXED
-    levels = tuple(look_named(name.strip()) for name in text.split(","))
-    if len(set(levels)) != len(levels):
-        raise Misuse(f"--look {text} names a level twice: write each once")
-    return Looks(levels, each=len(levels) > 1)
-
-
-def looked_at(run: Run, level: LookLevel) -> Run:
-    """*run* with the level added to its machine's name."""
-    return replace(run, machine=f"{run.machine} {level}")
-
-
-def changed_by_looking(
-    program: Program, runs: Mapping[LookLevel, Run], predicted: Mapping[LookLevel, Run]
-) -> list[tuple[tuple[LookLevel, LookLevel], Signature]]:
-    """Changes caused by observing a machine that its model does not explain; the first for each pair of
-    levels.
-
-    :param runs: the machine's runs, by level
-    :param predicted: its model's runs, by level; levels without a rule explain nothing and are left out
-    """
-    found = []
-    asked = [level for level in runs if level in predicted and predicted[level].unfinished is None]
-    for pair in combinations(asked, 2):
-        seen = [looked_at(runs[level], level) for level in pair]
-        told = differences([looked_at(predicted[level], level) for level in pair])
-        explained = {(difference.step, difference.field) for difference in told}
-        for difference in differences(seen):
-            if (difference.step, difference.field) not in explained:
-                signature = signature_between(program, seen, difference)
-                found.append((pair, replace(signature, kind=LOOKING)))
-                break
-    return found
+    return MIXED if text == "mixed" else Looks((look_named(text),))
 
 
 class Opened(NamedTuple):
     """The opened machines of a hunt.
 
     :ivar machines: by observation level and by name
-    :ivar predicting: by level and kernel, the model that predicts the effect of observing that kernel; empty
-        if each program has one level
     """
 
     looking: Looks
     machines: Mapping[LookLevel, dict[str, Machine]]
-    predicting: Mapping[LookLevel, Mapping[str, Machine]]
 
 
 @contextmanager
@@ -166,19 +121,11 @@ def opened(
         machines[LookLevel.PROC] = at(LookLevel.PROC)
         looking = usual if see_memory(list(machines[LookLevel.PROC].values())) else Looks()
     machines = {level: machines.get(level) or at(level) for level in dict.fromkeys(looking.levels)}
-    models = {
-        machine.spec: name_machine(machine.model)
-        for machine in named
-        if machine.kind == "qemu" and machine.model is not None and looking.each
-    }
-    predicting = {
-        level: {spec: open_machine(model, look=level) for spec, model in models.items()} for level in machines
-    }
     with ExitStack() as stack:
         for machine in kernels.values():
             if isinstance(machine, AbstractContextManager):
                 stack.enter_context(machine)
-        yield Opened(looking, machines, predicting)
+        yield Opened(looking, machines)
 
 
 def compared_together(
@@ -333,7 +280,7 @@ class Drawing:
             drawn.runs.append(answer.runs)
 
     def _answers(self, start: int, drawn: DrawnRound) -> Iterator[ModelAnswer]:
-        levels = [self._state.looking.of(index)[0] for index in range(start, drawn.extent[1])]
+        levels = [self._state.looking.of(index) for index in range(start, drawn.extent[1])]
         return self._models.ask(list(zip(drawn.programs, levels, strict=True)))
 
 

@@ -44,9 +44,6 @@ from pfnlab.programs.runs.violation import Violation
 #: Log lines that no rule explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
-#: The kind for a difference between one machine's runs at two observation levels.
-LOOKING = "looking"
-
 #: The kind for a property that a kernel violates for no known reason.
 VIOLATION = "violation"
 
@@ -71,7 +68,7 @@ class Signature(msgspec.Struct, frozen=True, order=True):
 
     :param kind: ``difference``; ``violation`` for a property that kernels violate for no known reason;
         ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that no model predicts;
-        ``looking`` for a change caused by observing; ``leftover`` for entries of the memtype list (the book)
+        ``leftover`` for entries of the memtype list (the book)
         after every task has ended; ``lost`` for a machine whose guest did not run to the end
     :param field: the field of the step; empty if a kernel raised an alarm or a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
@@ -108,11 +105,8 @@ class Signature(msgspec.Struct, frozen=True, order=True):
         """
         named = {machine.partition(":")[0]: machine for machine in machines}
 
-        def other(side: str) -> str:
-            # A change caused by observing has its level after the machine's name.
-            machine, space, level = side.partition(" ")
-            own = machine in machines
-            return (machine if own else named.get(machine.partition(":")[0], machine)) + space + level
+        def other(machine: str) -> str:
+            return machine if machine in machines else named.get(machine.partition(":")[0], machine)
 
         return replace(self, sides=tuple(tuple(map(other, side)) for side in self.sides))
 
@@ -221,7 +215,7 @@ def placed_by_itself(
     found: list[tuple[int | None, Signature]] = []
     for run in runs:
         own = None if broken is None else [one for one in broken if one.machine == run.machine]
-        placed = _placed(program, [run], alarms=False, judged=True, broken=own)
+        placed = placed_signatures(program, [run], broken=own)
         found += [(step, signature) for step, signature in placed if signature.by_itself]
     return found
 
@@ -231,7 +225,7 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
 
     If no smaller program shows *signature*, either they follow from it or it follows from them.
     """
-    placed = _placed(program, runs, alarms=False, judged=True)
+    placed = placed_signatures(program, runs)
     steps = {step for step, other in placed if other == signature}
     return tuple(dict.fromkeys(other for step, other in placed if step in steps and other != signature))
 
@@ -240,23 +234,11 @@ def placed_signatures(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
 ) -> list[tuple[int | None, Signature]]:
     """The signatures from :func:`signatures_of`, each with its step; None before the first."""
-    return _placed(program, runs, alarms=agreed, judged=agreed, broken=broken)
-
-
-def _placed(
-    program: Program,
-    runs: Sequence[Run],
-    *,
-    alarms: bool,
-    judged: bool,
-    broken: Sequence[Violation] | None = None,
-) -> list[tuple[int | None, Signature]]:
-    """The signatures of all findings with their steps; None before the first step."""
     own = own_differences(program, runs)
     found: list[tuple[int | None, Signature]] = []
     raised = _raised(program, runs)
     violated: list[tuple[int | None, Signature]] = []
-    if judged:
+    if agreed:
         violated = _violated(program, kernel_violations(program, runs) if broken is None else broken)
     for difference in own:
         if raised is None or (raised[0] is not None and difference.step < raised[0]):
@@ -266,7 +248,7 @@ def _placed(
     if own.equal:
         lost = [run for run in runs if run.lost is not None]
         found += [(len(run.steps), _of_lost(program, runs, run)) for run in lost[:1]]
-    return (found or (_alarms(program, runs) if alarms else [])) + violated
+    return (found or (_alarms(program, runs) if agreed else [])) + violated
 
 
 def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int | None, Signature]]:

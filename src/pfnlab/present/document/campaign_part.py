@@ -109,16 +109,10 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
 
 
 def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
-    """Yield a hunt's known violations as a table by operation; nothing without any."""
-    shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
-    known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
-    lines = (
-        cells(row, kind, f"{shape.programs:,}", f"step {shape.step + 1}", code=False)
-        for row, kind, shape in known
-    )
-    below = (Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known)
-    head = ("property and reason", "operation", "programs", "first")
-    return headed("Known violations by operation, rarest first", head, lines, 3, below)
+    """Yield a hunt's known violations as a table; nothing without any."""
+    known = sorted(rows.items(), key=lambda item: (item[1].programs, item[0]))
+    lines = (cells(name, f"{row.programs:,}", code=False) for name, row in known)
+    return headed("Known violations, rarest first", ("property and reason", "programs"), lines, 2)
 
 
 def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
