@@ -10,6 +10,7 @@ from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+from core_builder import kernel_image
 
 from pfnlab.base.errors import MissingTool
 from pfnlab.base.extras import imported_from, installation, need_packages
@@ -124,7 +125,7 @@ def test_a_kernel_that_cannot_be_unpacked_says_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)
 
     with pytest.raises(MissingTool, match=rf"needs {package}, which is not installed: .* 'pfnlab\[lens\]'"):
-        vmlinux_of(magic + bytes(64))
+        vmlinux_of(kernel_image(magic + bytes(64)))
 
 
 def test_the_command_is_typed_as_in_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

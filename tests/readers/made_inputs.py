@@ -9,7 +9,6 @@ import json
 import lzma
 import os
 import re
-import struct
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 from btf_builder import sample
-from core_builder import PAGE, elf_core, elf_sections, kdump
+from core_builder import PAGE, elf_core, elf_sections, kdump, kernel_image
 from fake_root import fake_root
 from small_models import Counters
 from toy_kernel import IMAGE, KALLSYMS, SYMBOLS, TABLES, ToyKernel, type_bytes
@@ -157,12 +156,8 @@ def images() -> Iterator[bytes]:
     """Images of kernels with types, packed in the ways that Python itself unpacks."""
     kernel = elf_sections({".text": bytes(range(256)), ".BTF": sample().bytes()})
     yield kernel
-    head = bytearray(0x400)
-    head[0x1FE:0x200], head[0x202:0x206] = b"\x55\xaa", b"HdrS"
-    struct.pack_into("<H", head, 0x20E, 0x100)
-    head[0x300:0x310] = b"6.1.0-26 (a) #1\0"
     for packed in (gzip.compress, lzma.compress, bz2.compress):
-        yield bytes(head) + packed(kernel) + bytes(64)
+        yield kernel_image(packed(kernel))
 
 
 def stores() -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from configurations import config_text
-from core_builder import elf_sections
+from core_builder import elf_sections, kernel_image
 
 from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.lab.images.configured import RAM_MIB, configuration_of_kernel, embedded_configuration, ram_mib
@@ -42,7 +42,7 @@ def test_or_inside_it(tmp_path: Path) -> None:
     """Where CONFIG_IKCONFIG is on."""
     booted = kernel(tmp_path / "bzImage")
     inside = b"\x7fELF IKCFG_ST" + gzip.compress(config_text("KSM").encode()) + b"IKCFG_ED"
-    booted.vmlinuz.write_bytes(b"MZ" + bytes(500) + lzma.compress(inside))
+    booted.vmlinuz.write_bytes(kernel_image(lzma.compress(inside)))
 
     assert not configuration_of_kernel(booted).ksm
 
@@ -70,7 +70,7 @@ TEXT = b"CONFIG_X86_64=y\n# CONFIG_KSM is not set\n"
 def image(folder: Path, data: bytes) -> Path:
     """A kernel image whose read-only data are these."""
     file = folder / "bzImage"
-    file.write_bytes(b"MZ" + bytes(500) + lzma.compress(elf_sections({".rodata": data})))
+    file.write_bytes(kernel_image(lzma.compress(elf_sections({".rodata": data}))))
     return file
 
 

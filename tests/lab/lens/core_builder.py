@@ -41,6 +41,17 @@ def elf_sections(sections: dict[str, bytes]) -> bytes:
     return head + body + b"".join(rows)
 
 
+def kernel_image(packed: bytes, *, behind: bytes = bytes(64)) -> bytes:
+    """A bzImage with this payload, as its header says, and other code behind it."""
+    head = bytearray(0x400)
+    head[0x1F1] = 1
+    head[0x1FE:0x200], head[0x202:0x206] = b"\x55\xaa", b"HdrS"
+    struct.pack_into("<H", head, 0x20E, 0x100)
+    struct.pack_into("<II", head, 0x248, 0, len(packed))
+    head[0x300:0x310] = b"6.1.0-26 (a) #1\0"
+    return bytes(head) + packed + behind
+
+
 def kdump(memory: bytes, *, info: bytes = b"", hole: range = range(0), flat: bool = False) -> bytes:
     """A kdump file of *memory* from address 0; pages in *hole* are not dumped; *flat* as makedumpfile -F."""
     frames = len(memory) // PAGE

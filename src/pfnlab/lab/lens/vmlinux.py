@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from pfnlab.base.errors import MissingTool
 from pfnlab.base.extras import imported_from
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import section
@@ -19,16 +18,12 @@ from pfnlab.lab.lens.result_cache import read_result, write_result
 #: Maximum size, in bytes, of an unpacked kernel and of an image.
 MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
 
-#: Maximum number of places, over all formats, where compressed data is tried.
-MAX_TRIES = 64
-
 _ELF = b"\x7fELF"
 _LZ4_BLOCK = 8 << 20
 _CHUNK = 1 << 20
-
-
-class _WrongFormat(Exception):
-    """The data is not in the format that its first bytes announce."""
+# The header of a bzImage: the number of sectors before its 32-bit code, its magic number, and the place and
+# size of the payload in that code.
+_SECTOR, _SECTORS_AT, _MAGIC_AT, _PAYLOAD_AT, _HEADER_END = 512, 0x1F1, 0x202, 0x248, 0x250
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
@@ -40,22 +35,17 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
         return image
     if len(image) > MAX_IMAGE:
         raise LensError(f"{name}: {len(image):,} bytes are more than the {MAX_IMAGE:,} a kernel image has")
-    missing_tool: MissingTool | None = None
-    for tries, (at, unpack) in enumerate(_places(image)):
-        if tries >= MAX_TRIES:
-            break
+    payload = _payload(image)
+    for magic, unpack in _FORMATS.values():
+        if not payload.startswith(magic):
+            continue
         try:
-            content = _join_limited(unpack(image[at:]))
-        except MissingTool as error:
-            missing_tool = error
-            continue
-        # Errors that decoders raise on data that is not a kernel in their format.
-        except (_WrongFormat, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError):
-            continue
+            content = _join_limited(unpack(payload))
+        # Errors that decoders raise on damaged data.
+        except (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError) as trouble:
+            raise LensError(f"{name}: its compressed kernel is damaged: {trouble}") from trouble
         if content[:4] == _ELF:
             return content
-    if missing_tool:
-        raise missing_tool
     raise LensError(f"{name} contains no kernel compressed with any of: {', '.join(_FORMATS)}")
 
 
@@ -79,26 +69,20 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
     return btf
 
 
-def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]]:
-    # Every place where compressed data may start, in file order, because the payload comes early.
-    places = []
-    for magic, unpack in _FORMATS.values():
-        at = image.find(magic)
-        for _ in range(MAX_TRIES):
-            if at < 0:
-                break
-            places.append((at, unpack))
-            at = image.find(magic, at + 1)
-    return sorted(places, key=lambda place: place[0])
+def _payload(image: bytes) -> bytes:
+    # The compressed kernel, which the header of a bzImage locates (boot protocol 2.08 and later); empty if
+    # there is no such header.
+    if len(image) < _HEADER_END or image[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
+        return b""
+    start = _SECTOR * (1 + image[_SECTORS_AT])
+    offset, size = struct.unpack_from("<II", image, _PAYLOAD_AT)
+    return image[start + offset : start + offset + size]
 
 
 def _join_limited(chunks: Iterator[bytes]) -> bytes:
-    # Joins the chunks; stops if they do not begin an ELF file, or get too large.
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
-        if not size and chunk and not _ELF.startswith(chunk[:4]):
-            raise _WrongFormat
         parts.append(chunk)
         size += len(chunk)
         if size > MAX_VMLINUX:
@@ -115,7 +99,7 @@ def _unpacked(unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor, data: bytes
         chunk = unpacker.decompress(data, max_length=_CHUNK)
         data = b""
         if not chunk and unpacker.needs_input:
-            raise _WrongFormat
+            raise EOFError("it is cut off")
         yield chunk
 
 
@@ -125,7 +109,7 @@ def _gzip(data: bytes) -> Iterator[bytes]:
         chunk = unpacker.decompress(data, _CHUNK)
         data = unpacker.unconsumed_tail
         if not chunk and not data:
-            raise _WrongFormat
+            raise EOFError("it is cut off")
         yield chunk
 
 
