@@ -115,9 +115,8 @@ def test_single_pages_that_are_not_write_back_are_found(wide: bool, found: dict[
 def test_missing_entries_are_one_run_of_their_level(level: int) -> None:
     """Nothing is mapped there, so nothing is RAM."""
     walk = TableWalk(cast(KernelView, cast(Any, Tables({}))), "c")
-    walk.area = "a"
 
-    walk.table(ROOT, level, 0, 16)
+    walk.walk(ROOT, level, "a", 0, 16)
 
     assert [(Extent("a", 0, 16), 0, level, False)] == [
         (one.pages, one.word, one.level, one.ram) for one in walk.entries

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE
-from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PSE, PAGE_RW, pgprot_large_2_4k
+from pfnlab.base.units import PAGE_SHIFT
+from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_RW, pgprot_large_2_4k
 from pfnlab.kernel.hw.cachemode import CacheMode
-from pfnlab.kernel.hw.entry import entry_pfn
 from pfnlab.kernel.hw.pat import PatConfig
-from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
+from pfnlab.lab.lens.table_walk import TableRun, entry_runs
+from pfnlab.lab.lens.view import KernelView
 
 #: Maximum number of tables and runs to read in one kernel: 2 TiB of single pages.
 MAX_TABLES = MAX_RUNS = 1_000_000
@@ -39,18 +39,21 @@ class RunReader:
             :data:`MAX_TABLES` or :data:`MAX_RUNS`
         """
         last: PageRun | None = None
-        for run in self._table(top, self._levels, start >> PAGE_SHIFT, end >> PAGE_SHIFT):
+        for run in entry_runs(self._read, top, self._levels, start >> PAGE_SHIFT, end >> PAGE_SHIFT):
+            if not run.word & PAGE_PRESENT:
+                continue
+            one = self._page_run(run)
             if last is None:
-                last = run
+                last = one
             elif (
-                run.virtual - last.virtual == last.end - last.start
-                and run.start == last.end
-                and (run.mode, run.writable) == (last.mode, last.writable)
+                one.virtual - last.virtual == last.end - last.start
+                and one.start == last.end
+                and (one.mode, one.writable) == (last.mode, last.writable)
             ):
-                last = last._replace(end=run.end)
+                last = last._replace(end=one.end)
             else:
                 yield self._counted(last)
-                last = run
+                last = one
         if last is not None:
             yield self._counted(last)
 
@@ -64,37 +67,18 @@ class RunReader:
             raise self._view.error(f"its page tables have more than {MAX_RUNS:,} runs of entries")
         return run
 
-    def _table(self, table: int, level: int, start: int, end: int) -> Iterator[PageRun]:
-        # The entries in one table that map pages start up to end, with consecutive ones merged.
+    def _page_run(self, run: TableRun) -> PageRun:
+        pfn = run.pfn
+        return PageRun(
+            run.start << PAGE_SHIFT,
+            pfn << PAGE_SHIFT,
+            pfn + run.end - run.start << PAGE_SHIFT,
+            self.mode(run.word, run.level),
+            bool(run.word & PAGE_RW),
+        )
+
+    def _read(self, table: int, level: int, first: int, count: int) -> tuple[int, ...]:
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"it has more than {MAX_TABLES:,} page tables to read")
-        shift = LEVEL_BITS * (level - 1)
-        first = start >> shift & ENTRIES - 1
-        words = self._view.table(table, first, ((end - 1 >> shift) - (start >> shift)) + 1)
-        page, place, count = start, 0, len(words)
-        base = start >> shift
-        while place < count:
-            word = words[place]
-            stop = min(end, base + place + 1 << shift)
-            if not word & PAGE_PRESENT:
-                place += 1
-            elif level > 1 and not word & PAGE_PSE:
-                yield from self._table(word, level - 1, page, stop)
-                place += 1
-            else:
-                following = word + (step := PAGE_SIZE << shift)
-                place += 1
-                while place < count and words[place] == following:
-                    following += step
-                    place += 1
-                stop = min(end, base + place << shift)
-                physical = entry_pfn(word, level) + page - (page >> shift << shift) << PAGE_SHIFT
-                yield PageRun(
-                    page << PAGE_SHIFT,
-                    physical,
-                    physical + (stop - page << PAGE_SHIFT),
-                    self.mode(word, level),
-                    bool(word & PAGE_RW),
-                )
-            page = stop
+        return self._view.table(table, first, count)

@@ -14,6 +14,7 @@ import msgspec
 from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn, than_before
 from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PSE
 from pfnlab.kernel.mm.flags import VM_ACCOUNT
+from pfnlab.lab.lens.own_types import list_at
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
 from pfnlab.programs.runs.memory_faults import (
@@ -54,6 +55,7 @@ _ULONG_MAX = (1 << 64) - 1
 _VM_IOREMAP = 1
 _MAX_CPUS = 64
 _MAX_LISTED = 100_000
+_SHEAVES, _SLABS = ("full sheaves", _MAX_LISTED), ("partial slabs", _MAX_LISTED)
 
 
 def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
@@ -247,7 +249,7 @@ class Counts:
         if barn:
             full = barn + layouts.offset("struct node_barn", "sheaves_full")
             linked = layouts.offset("struct slab_sheaf", "barn_list")
-            number -= sum(view.word(link - linked + size, 4) for link in self._list(full))
+            number -= sum(view.word(sheaf + size, 4) for sheaf in list_at(view, full, linked, *_SHEAVES))
         return number
 
     def _free_in(self, node: int) -> Iterator[int]:
@@ -255,18 +257,10 @@ class Counts:
         layouts = self._view.layouts
         linked = layouts.offset("struct slab", "slab_list")
         counters = layouts.offset("struct slab", "counters")
-        for link in self._list(node + layouts.offset("struct kmem_cache_node", "partial")):
-            word = self._view.word(link - linked + counters, 4)
+        head = node + layouts.offset("struct kmem_cache_node", "partial")
+        for slab in list_at(self._view, head, linked, *_SLABS):
+            word = self._view.word(slab + counters, 4)
             yield (word >> 16 & 0x7FFF) - (word & 0xFFFF)
-
-    def _list(self, head: int) -> Iterator[int]:
-        link = self._view.word(head)
-        for _ in range(_MAX_LISTED):
-            if link == head:
-                return
-            yield link
-            link = self._view.word(link)
-        raise self._view.error(f"the list at {head:#x} does not end")
 
     def _book(self) -> Iterator[Thing]:
         for start, end, mode in self._view.memtypes():

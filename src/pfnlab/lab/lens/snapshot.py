@@ -272,8 +272,7 @@ class _Look:
             walk = TableWalk(self._view, task)
             table = self._view.physical(pgd)
             for start, end, area in areas:
-                walk.area, walk.base = area, start
-                walk.table(table, self._lens._levels, start, end)
+                walk.walk(table, self._lens._levels, area, start, end)
             return tuple(walk.entries), walk.pages
 
         return self._view.recall.value(("entries", task, pgd, *areas), walked)

@@ -1,7 +1,8 @@
 """Page-table walks: runs of entries in a task's tables, and the kernel's direct map of RAM."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
+from typing import NamedTuple
 
 from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange
 from pfnlab.kernel.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PROTNONE, PAGE_PSE, pgprot_large_2_4k
@@ -17,10 +18,51 @@ MAX_TABLES = 100_000
 #: Virtual pages and frames.
 Pages = list[tuple[int, int]]
 
+#: Reads entries of a table: its address, or an entry with it, its level, the first index, and the count.
+ReadEntries = Callable[[int, int, int, int], tuple[int, ...]]
+
 _SHARED_LEVEL = 3
 
 #: The size of an entry in bytes.
 _WORD = 8
+
+
+class TableRun(NamedTuple):
+    """Entries of one table, empty or with consecutive frames: the first one, their level, and their pages."""
+
+    word: int
+    level: int
+    start: int
+    end: int
+
+    @property
+    def pfn(self) -> int:
+        """The frame of the first page, which may be inside of a large one."""
+        return entry_pfn(self.word, self.level) + self.start % (1 << LEVEL_BITS * (self.level - 1))
+
+
+def entry_runs(read: ReadEntries, table: int, level: int, start: int, end: int) -> Iterator[TableRun]:
+    """All entries in a table and below it for pages *start* up to *end*, in ascending order."""
+    shift = LEVEL_BITS * (level - 1)
+    size, base = PAGE_SIZE << shift, start >> shift
+    words = read(table, level, base & ENTRIES - 1, (end - 1 >> shift) - base + 1)
+    page, place, count = start, 0, len(words)
+    while place < count:
+        word = words[place]
+        place += 1
+        if level > 1 and word & PAGE_PRESENT and not word & PAGE_PSE:
+            stop = min(end, base + place << shift)
+            yield from entry_runs(read, word, level - 1, page, stop)
+        else:
+            # Non-present entries store the frame inverted.
+            step = 0 if not word else size if word & PAGE_PRESENT else -size
+            following = word + step
+            while place < count and words[place] == following:
+                following += step
+                place += 1
+            stop = min(end, base + place << shift)
+            yield TableRun(word, level, page, stop)
+        page = stop
 
 
 class TableWalk:
@@ -30,54 +72,31 @@ class TableWalk:
         self._view, self._task = view, task
         self.entries: list[RawEntries] = []
         self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
-        #: The current area, and its first page.
-        self.area, self.base = "", 0
         #: Ordinary memory pages found so far, in ascending order if areas are walked in that order.
         self.pages: Pages = []
         self._tables = 0
 
-    def table(self, entry: int, level: int, start: int, end: int) -> None:
-        """Read one table's entries for pages *start* up to *end*; LensError if that is one table too many."""
+    def walk(self, table: int, levels: int, area: str, start: int, end: int) -> None:
+        """Read the entries for the pages of an area; LensError if the task has too many tables."""
+        for run in entry_runs(self._read, table, levels, start, end):
+            pfn = run.pfn
+            ram = bool(run.word & (PAGE_PRESENT | PAGE_PROTNONE)) and self._view.holds(pfn)
+            if ram and not pte_special(run.word):
+                self.pages += [(page, pfn + page - run.start) for page in range(run.start, run.end)]
+            pages = Extent(area, run.start - start, run.end - start)
+            self.entries.append(RawEntries(pages, run.word, run.level, pfn, ram))
+
+    def _read(self, table: int, level: int, first: int, count: int) -> tuple[int, ...]:
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
-        shift = LEVEL_BITS * (level - 1)
-        first, last = start >> shift & ENTRIES - 1, (end - 1 >> shift & ENTRIES - 1) + 1
-        if level > _SHARED_LEVEL:
-            # Areas share upper-level tables, so each part of such a table is read only once.
-            words = self._upper_tables.get((entry, first, last), ())
-            if not words:
-                words = self._upper_tables[entry, first, last] = self._view.table(entry, first, last - first)
-        else:
-            words = self._view.table(entry, first, last - first)
-        page, place, count = start, 0, len(words)
-        while place < count:
-            word = words[place]
-            if level > 1 and word & PAGE_PRESENT and not word & PAGE_PSE:
-                stop = min(end, (page >> shift) + 1 << shift)
-                self.table(word, level - 1, page, stop)
-                place += 1
-            else:
-                # A run consists of empty entries, or of entries with consecutive frames; non-present entries
-                # store the frame inverted.
-                step = 0 if not word else PAGE_SIZE << shift if word & PAGE_PRESENT else -(PAGE_SIZE << shift)
-                following = word + step
-                place += 1
-                while place < count and words[place] == following:
-                    following += step
-                    place += 1
-                stop = min(end, (start >> shift) + place << shift)
-                self._add(word, level, page, stop, (page - (page >> shift << shift)))
-            page = stop
-
-    def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
-        # skipped: the pages of a large leaf that precede the area.
-        pfn = entry_pfn(word, level) + skipped
-        ram = bool(word & (PAGE_PRESENT | PAGE_PROTNONE)) and self._view.holds(pfn)
-        if ram and not pte_special(word):
-            self.pages += [(page, pfn + page - start) for page in range(start, end)]
-        pages = Extent(self.area, start - self.base, end - self.base)
-        self.entries.append(RawEntries(pages, word, level, pfn, ram))
+        if level <= _SHARED_LEVEL:
+            return self._view.table(table, first, count)
+        # Areas share upper-level tables, so each part of such a table is read only once.
+        place = table, first, count
+        if place not in self._upper_tables:
+            self._upper_tables[place] = self._view.table(table, first, count)
+        return self._upper_tables[place]
 
 
 _ABSENT, _USUAL = "absent", "wb"
