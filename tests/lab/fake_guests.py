@@ -11,6 +11,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Hello
+from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import Alarm
@@ -46,7 +47,35 @@ def entry(text: str) -> str:
     return f"m {start:x} {start + 4096:x} write-combining\n"
 
 
-class FakeGuest:
+class BareGuest(Guest):
+    """A guest without a machine, whose memory nobody sees: what a test does not say does nothing."""
+
+    begun = 0
+    is_disturbed = False
+
+    def __init__(self) -> None:
+        self.hello = Hello("6.1.1", 0xF8000000, MIB, "ok", "found")
+
+    def last_alarm(self) -> Alarm | None:
+        """None came."""
+        return None
+
+    def lose(self, reason: str, *, disturbed: bool = False) -> LostGuest:
+        """Nobody knows more about it."""
+        return LostGuest(reason)
+
+    def rest(self) -> None:
+        """Nothing goes on."""
+
+    def stop(self) -> bool:
+        """There is nothing to stop."""
+        return False
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+class FakeGuest(BareGuest):
     """A guest that answers its n-th request (from 0) as it is told to."""
 
     def __init__(self, reply: Reply, bar_mib: int) -> None:
@@ -55,14 +84,12 @@ class FakeGuest:
         self.requests: list[str] = []
         self.closed = threading.Event()
         self.alarm: Alarm | None = None
-        self.begun = 0
-        self.is_disturbed = False
 
     def last_alarm(self) -> Alarm | None:
         """The alarm it ended of."""
         return self.alarm
 
-    def request(self, text: str, limit: float) -> str:
+    def request(self, text: str, limit: float = 30) -> str:
         """The reply, unless there is none."""
         assert not self.closed.is_set()
         assert limit > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pfnlab.base.errors import LostGuest
 from pfnlab.lab.steering.cast import Cast
-from pfnlab.lab.vm.boots import GuestLike
+from pfnlab.lab.vm.qemu import Guest
 
 
 class OpenCast(Cast):
@@ -15,7 +15,7 @@ class OpenCast(Cast):
     :ivar book: the watched part of the memtype list after the last request, ``START END TYPE``
     """
 
-    def __init__(self, guest: GuestLike, watch: tuple[int, int] | None = None) -> None:
+    def __init__(self, guest: Guest, watch: tuple[int, int] | None = None) -> None:
         watch_lines = [f"watch {watch[0]:x} {watch[1]:x}"] if watch else []
         super().__init__(guest, ["program cast", *watch_lines])
         self._port, self._guest = guest, self  # type: ignore[assignment]

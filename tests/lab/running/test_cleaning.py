@@ -16,7 +16,7 @@ from pfnlab.lab.running.cleaning import cleared, stored_pages, turned_back
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lab.vm.boots import Boots, GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -55,7 +55,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[GuestShape]:
     shapes: list[GuestShape] = []
     start = Boots.start
 
-    def counted(boots: Boots, shape: GuestShape) -> GuestLike:
+    def counted(boots: Boots, shape: GuestShape) -> Guest:
         shapes.append(shape)
         return start(boots, shape)
 

@@ -30,7 +30,7 @@ class StoppableGuest(FakeGuest):
         self.told: list[str] = []
         self._obeys, self._is_stopped = obeys, False
 
-    def request(self, text: str, limit: float) -> str:
+    def request(self, text: str, limit: float = 30) -> str:
         """The reply of a running guest."""
         assert not self._is_stopped
         return super().request(text, limit)

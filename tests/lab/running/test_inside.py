@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from fake_guests import BareGuest
 from having import NEW, OLD, bootable, lacking
 from litmus_files import litmus_file
 
@@ -22,7 +23,6 @@ from pfnlab.lab.running.preparations import FramingLines
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.stepper import SteppedRun, Stepper
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
-from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
@@ -319,26 +319,17 @@ class TestBothChannels:
 NOWHERE = Placement(Places(), PfnRange(0xF8000, 0xF8100), {})
 
 
-class Blank:
+class Blank(BareGuest):
     """A guest whose RAM holds no kernel."""
 
-    hello = Hello("6.1.1", 0xF8000000, 256, "ok", "found")
-
     def __init__(self, ram: Path) -> None:
+        super().__init__()
         self.ram = ram
         ram.write_bytes(bytes(4096))
 
-    begun = 0
-
-    def last_alarm(self) -> None:
-        """None came."""
-
-    def request(self, text: str, limit: float) -> str:
+    def request(self, text: str, limit: float = 30) -> str:
         """The end of a program without operations."""
         return "program 1\nbefore\nstep end\nr 0 0\ndone 1\n"
-
-    def close(self) -> None:
-        """Nothing to end."""
 
 
 @pytest.mark.parametrize("demanded", [False, True])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, TypeVar, cast
 
 import pytest
+from fake_guests import BareGuest
 
 from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.base.units import PfnRange
@@ -30,7 +31,7 @@ T = TypeVar("T")
 SWAP = "pfnlab program 1\ndevice bar: pci, 4 pages\nunplug bar\nplug bar\n"
 
 
-class Noting:
+class Noting(BareGuest):
     """A guest that notes what is asked of it and says that all is well, but for a task or an errno."""
 
     def __init__(self, answer: str = "0 0", *, tasks: bool = True) -> None:
@@ -39,7 +40,7 @@ class Noting:
         self._answer = answer
         self._tasks = tasks
 
-    def request(self, text: str, limit: float) -> str:
+    def request(self, text: str, limit: float = 30) -> str:
         """The operations of *text* are noted."""
         ops = [line for line in text.splitlines() if line.startswith("op ")]
         self.noted += ops
@@ -55,9 +56,6 @@ class Noting:
     def plug(self) -> None:
         """Another comes."""
         self.noted.append("plug")
-
-    def close(self) -> None:
-        """Nothing is left of it anyway."""
 
 
 def run(guest: Noting) -> SteppedRun:
@@ -122,8 +120,8 @@ class StoppableGuest(Noting):
         text: str,
         stops: Sequence[int],
         look: Callable[[str], None],
-        limit: float,
-        through: Callable[[int, Callable[[], bool]], bool] | None,
+        limit: float = 30,
+        through: Callable[[int, Callable[[], bool]], bool] | None = None,
     ) -> str:
         """Every operation is answered; the first two have a new task each."""
         self.steered = through is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import msgspec
 
@@ -35,9 +35,6 @@ from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import MemoryFault, Run, Step, direct_map_spans
-
-if TYPE_CHECKING:
-    from pfnlab.lab.vm.qemu import Guest
 
 #: Maximum number of leaked book entries before a guest is replaced. The time to read the list is proportional
 #: to its length, and at about this length a boot is cheaper.
@@ -218,8 +215,7 @@ class Bench:
         )
         if lost is not None:
             alarm = alarm or self._alarm_of_guest(program)
-            if hasattr(booted.guest, "lose"):
-                lost = str(cast("Guest", booted.guest).lose(lost))
+            lost = str(booted.guest.lose(lost))
             if alarm is None and booted.guest.is_disturbed:
                 raise LostGuest(lost)
             self._guests.end_current()

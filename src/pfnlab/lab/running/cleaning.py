@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.base.units import PAGE_SIZE, PfnRange
 from pfnlab.lab.running.placement import Placement
-from pfnlab.lab.vm.boots import GuestLike
+from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.ops import Call, Program, Thread, Write
 from pfnlab.programs.lang.span import Span
@@ -47,7 +47,7 @@ def low_devices(placement: Placement) -> set[str]:
 
 
 def cleared(
-    guest: GuestLike,
+    guest: Guest,
     placement: Placement,
     written: Collection[str],
     pages: Mapping[str, Collection[int]] | None = None,
@@ -75,7 +75,7 @@ def cleared(
     return names
 
 
-def _cleared(guest: GuestLike, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
+def _cleared(guest: Guest, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
     lines = []
     for part in parts:
         # Device files count offsets from the start of the BAR; /dev/mem counts from the start
@@ -115,7 +115,7 @@ def _reached(window: PfnRange) -> PfnRange:
     return PfnRange(window.start, window.end + 1)
 
 
-def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
+def _done(guest: Guest, request: str, *, operations: int) -> bool | None:
     # True if all operations, and the end after them, succeeded; None if the guest was lost.
     try:
         reply = guest.request(request, _REQUEST_LIMIT)

@@ -9,22 +9,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import Defect, LostGuest
 from pfnlab.base.units import PfnRange, phys_to_pfn
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.stepper import Stepper
-from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lab.vm.boots import Boots, GuestShape
 from pfnlab.lab.vm.launch import SHARED_MEMORY
+from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.places import bar_mib_for
 
 if TYPE_CHECKING:
     from pfnlab.lab.lens.resource_use import ResourceUse
-    from pfnlab.lab.vm.qemu import Guest
 
 #: Maximum number of stopped guests per bench, at some 350 MiB each.
 MOST_STOPPED = 6
@@ -44,7 +44,7 @@ _DRIVER_LIMIT = 30.0
 class BootedGuest:
     """One guest, and traces left by the programs it has run."""
 
-    guest: GuestLike
+    guest: Guest
     windows: Windows
     shape: GuestShape
     stepper: Stepper
@@ -127,9 +127,7 @@ class Guests:
             # If KVM did not work, the guest has a different accelerator.
             replace(shape, accel=self._shared.acceleration.still(shape.accel)),
             Stepper(guest, self._vmlinuz),
-            ReachedBlocks(cast("Guest", guest), self._vmlinuz, has_module=program.needs.vfio)
-            if blocks
-            else None,
+            ReachedBlocks(guest, self._vmlinuz, has_module=program.needs.vfio) if blocks else None,
         )
 
     def _stop_current(self) -> None:
@@ -152,7 +150,7 @@ class Guests:
             self._end(booted)
 
 
-def driver_pages(guest: GuestLike) -> PfnRange | None:
+def driver_pages(guest: Guest) -> PfnRange | None:
     """The driver's own pages, loading the driver first; None if that fails, as the program will report."""
     try:
         reply = guest.request(_DRIVER_RAM_REQUEST, _DRIVER_LIMIT)
@@ -165,10 +163,9 @@ def driver_pages(guest: GuestLike) -> PfnRange | None:
     return PfnRange(start, start + DRIVER_RAM_PAGES)
 
 
-def _is_on_disk(guest: GuestLike) -> bool:
+def _is_on_disk(guest: Guest) -> bool:
     """True if a guest's RAM is a file on a disk, because there was no room for it in shared memory."""
-    ram: Path | None = getattr(guest, "ram", None)
-    return ram is not None and not ram.is_relative_to(SHARED_MEMORY)
+    return guest.ram is not None and not guest.ram.is_relative_to(SHARED_MEMORY)
 
 
 def _free_mib() -> int:

@@ -14,16 +14,13 @@ import functools
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.base.toml_text import package_tables
 from pfnlab.lab.steering.symbols import Symbols, kernel_symbols, module_symbols
-
-if TYPE_CHECKING:
-    from pfnlab.lab.vm.qemu import Guest
+from pfnlab.lab.vm.qemu import Guest
 
 #: Name of the data file, which is next to this one.
 DATA = "kernel_files.toml"

@@ -31,9 +31,10 @@ from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
 from pfnlab.lab.running.pending import GuestNeed, ObservedProgram, PendingPrograms, is_long
 from pfnlab.lab.running.placement import check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
-from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestLike, GuestShape
+from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import trace_request
+from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
@@ -276,9 +277,7 @@ def _work(
 
 def _boot(
     kernel: KernelImage, shape: GuestShape, offsets: str | None, sight: Sight, say: Callable[[str], None]
-) -> GuestLike:
-    from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
-
+) -> Guest:
     # A user's hardware may have several CPUs, and orders are observed on one.
     probes = trace_request(kernel.release) if shape.probed and shape.cpus == 1 else ""
     return Guest(

@@ -26,7 +26,7 @@ from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.hold import FreeCpus, HeldCpu, HoldOutcome, HoldPoint, NextHold, NotReached, hold
 from pfnlab.lab.steering.points import Place
 from pfnlab.lab.steering.waits import Obstacle
-from pfnlab.lab.vm.boots import GuestLike
+from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.forced import Hold
 from pfnlab.programs.lang.ops import Fork, Kill, Op, Program, Release
 from pfnlab.programs.lang.printer import op_text
@@ -69,7 +69,7 @@ class Schedule:
 
     def __init__(
         self,
-        guest: GuestLike,
+        guest: Guest,
         free_cpus: FreeCpus,
         functions: Functions,
         program: Program,

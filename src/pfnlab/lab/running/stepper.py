@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -29,7 +29,7 @@ from pfnlab.lab.steering.hold import FreeCpus
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import kernel_symbols
-from pfnlab.lab.vm.boots import GuestLike
+from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.device_ops import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.ops import Op, Program, tasks_of
 from pfnlab.programs.runs.alarm import STALLS, Alarm
@@ -37,7 +37,6 @@ from pfnlab.programs.runs.observation import MemoryFault
 
 if TYPE_CHECKING:
     from pfnlab.lab.lens.resource_use import ResourceUse
-    from pfnlab.lab.vm.qemu import Guest
 
 T = TypeVar("T")
 
@@ -93,11 +92,11 @@ class Stepper:
     :ivar demanded: whether a kernel that cannot be read, e.g. for lack of types, is an error
     """
 
-    def __init__(self, guest: GuestLike, vmlinuz: Path) -> None:
+    def __init__(self, guest: Guest, vmlinuz: Path) -> None:
         self.demanded, self.between = False, True
         self._guest = guest
         self._vmlinuz = vmlinuz
-        self._ram: Path | None = getattr(guest, "ram", None)
+        self._ram = guest.ram
         self._blind: Undecided | None = None
         self._inside: Inside | None = None
         self._stub: GdbStub | None = None
@@ -121,7 +120,7 @@ class Stepper:
         The request itself asks for these stops: nothing is requested between operations, but a call
         may be forced in one.
         """
-        if not (can_stand(program) and self._looks and hasattr(self._guest, "request_with_stops")):
+        if not (can_stand(program) and self._looks):
             return False
         self._open_lens(needed=False)
         return self._inside is not None
@@ -163,8 +162,7 @@ class Stepper:
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
             if op is not None and pid is not None and isinstance(op.call, Plug | Unplug):
                 # An event from outside; after it the agent waits until the kernel has noticed.
-                guest = cast("Guest", self._guest)
-                (guest.plug if isinstance(op.call, Plug) else guest.unplug)()
+                (self._guest.plug if isinstance(op.call, Plug) else self._guest.unplug)()
             injection = None
             if op is not None and pid is not None and self._functions is not None:
                 injection = self._functions.injection(op, pid)
@@ -251,7 +249,7 @@ class Stepper:
         self.at = 0
         forced = any(stop.forced is not None for stop in stops)
         try:
-            reply = cast("Guest", self._guest).request_with_stops(
+            reply = self._guest.request_with_stops(
                 request,
                 [stop.operations for stop in stops],
                 look_after,
@@ -288,9 +286,8 @@ class Stepper:
         """The resources in use in a guest that is not running a program; None if its memory is not read."""
         if self._inside is None:
             return None
-        if hasattr(self._guest, "rest"):
-            # A task that has not fully exited is not something a program left behind.
-            cast("Guest", self._guest).rest()
+        # A task that has not fully exited is not something a program left behind.
+        self._guest.rest()
         try:
             return self._inside.in_use()
         except Undecided:
@@ -298,21 +295,12 @@ class Stepper:
 
     def stop(self) -> bool:
         """Stop the guest, which is not running a program, until `resume`; False if it cannot be stopped."""
-        return self._tell(lambda stub: stub.interrupt(), lambda guest: guest.stop())
+        # A stop that the monitor requests is reported to a connected stub, which would not expect it.
+        return self._guest.stop() if self._stub is None else _obeys(self._stub.interrupt)
 
     def resume(self) -> bool:
         """Let a stopped guest run again; False if it has ended."""
-        return self._tell(lambda stub: stub.cont(), lambda guest: guest.resume())
-
-    def _tell(self, by_stub: Callable[[GdbStub], object], by_monitor: Callable[[Guest], bool]) -> bool:
-        # A stop that the monitor requests is reported to a connected stub, which would not expect it.
-        if self._stub is None:
-            return hasattr(self._guest, "stop") and by_monitor(cast("Guest", self._guest))
-        try:
-            by_stub(self._stub)
-        except Undecided:
-            return False
-        return True
+        return self._guest.resume() if self._stub is None else _obeys(self._stub.cont)
 
     def close(self) -> None:
         """Release the guest, which may already be gone."""
@@ -325,8 +313,8 @@ class Stepper:
 
     def _reply_until(self, lost: LostGuest) -> str:
         # If steering noticed the loss first, the guest itself knows more about it.
-        if lost.console is None and hasattr(self._guest, "lose"):
-            known = cast("Guest", self._guest).lose(str(lost))
+        if lost.console is None:
+            known = self._guest.lose(str(lost))
             known.answered = lost.answered
             lost = known
         return reply_until(lost)
@@ -345,14 +333,11 @@ class Stepper:
     def _open_steering(self) -> None:
         if self._steering is not None:
             return
-        if not hasattr(self._guest, "listen_for_gdb"):
-            raise Undecided("this guest cannot be steered: it has no gdbstub")
-        guest = cast("Guest", self._guest)
         # Read while the machine is running, because connecting stops it.
-        symbols = kernel_symbols(guest, self._vmlinuz)
-        self._stub = GdbStub(guest.listen_for_gdb())
-        self._steering = Steering(self._stub, symbols, guest.hello.offsets)
-        self._functions = Functions(guest, self._steering)
+        symbols = kernel_symbols(self._guest, self._vmlinuz)
+        self._stub = GdbStub(self._guest.listen_for_gdb())
+        self._steering = Steering(self._stub, symbols, self._guest.hello.offsets)
+        self._functions = Functions(self._guest, self._steering)
 
     def _force(self, injection: Injection, call: Callable[[], T]) -> T:
         """The result of *call*, an operation in which a kernel function is forced to return."""
@@ -364,6 +349,14 @@ class Stepper:
                 f"an operation in which {injection.function} was to be forced: {error}"
             ) from error
         return outcome.result
+
+
+def _obeys(command: Callable[[], object]) -> bool:
+    try:
+        command()
+    except Undecided:
+        return False
+    return True
 
 
 def operation_begun(program: Program, begun: int) -> int | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pfnlab.base.errors import LostGuest
 from pfnlab.base.units import number_of
-from pfnlab.lab.vm.boots import GuestLike
+from pfnlab.lab.vm.qemu import Guest
 
 _MARGIN = 20.0
 _BEGUN = "r 0 0 begun"
@@ -46,7 +46,7 @@ class Whereabouts:
 class Cast:
     """The tasks of a program open on *guest*, ended by whoever opened it; *head* begins every request."""
 
-    def __init__(self, guest: GuestLike, head: Sequence[str] = ()) -> None:
+    def __init__(self, guest: Guest, head: Sequence[str] = ()) -> None:
         self._guest, self._head = guest, head
         #: Process or thread ids, by task.
         self.pids: dict[int, int] = {}

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols
 from pfnlab.lab.vm.probes import address_of
+from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
-
-if TYPE_CHECKING:
-    from pfnlab.lab.vm.qemu import Guest
 
 #: The values that kernel functions return on failure; functions not listed return -ENOMEM.
 FAILURES = {"__get_free_page": 0, "__pte_alloc": 1, "kmalloc": 0, "vm_area_alloc": 0, "vm_area_dup": 0}

@@ -1,45 +1,24 @@
 """The guests of one machine: booted on demand, ended together; a kernel that never boots is given up on."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import Defect, LostGuest
 from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.accel import Acceleration
-from pfnlab.lab.vm.channel import Hello
-from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Accel
+
+if TYPE_CHECKING:
+    from pfnlab.lab.vm.qemu import Guest
 
 #: After this many failed boots in a row, the kernel counts as unbootable.
 MAX_FAILED_BOOTS = 4
-
-
-class GuestLike(Protocol):
-    """A booted kernel with the agent inside (:class:`pfnlab.lab.vm.qemu.Guest`)."""
-
-    #: The agent's first reply.
-    hello: Hello
-
-    def request(self, text: str, limit: float) -> str:
-        """The reply to *text*; LostGuest if it takes longer than *limit* seconds, or can never come."""
-
-    def last_alarm(self) -> Alarm | None:
-        """The alarm that ended it or is about to, without the operation."""
-
-    @property
-    def begun(self) -> int:
-        """The number of operations in the last request that have begun, counting its end."""
-
-    @property
-    def is_disturbed(self) -> bool:
-        """True if it is killed or stopped from outside, or was at the time it was lost."""
-
-    def close(self) -> None:
-        """End it; harmless if it has already ended. Another thread may be waiting for a reply."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +61,7 @@ class GuestShape:
 SMALL = GuestShape()
 
 #: Boots a kernel as a guest of that shape; the offsets come from an earlier boot of the kernel.
-GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]
+GuestFactory = Callable[[KernelImage, GuestShape, str | None], "Guest"]
 
 
 class AbandonedBoot(Exception):
@@ -93,18 +72,18 @@ class AbandonedBoot(Exception):
 class Boots:
     """State shared by the guests of one machine, including the images with the driver and with vfio-pci."""
 
-    boot: Callable[[GuestShape, str | None], GuestLike]
+    boot: Callable[[GuestShape, str | None], Guest]
     driver: DriverImage
     vfio: DriverImage
     acceleration: Acceleration = field(default_factory=Acceleration)
-    guests: set[GuestLike] = field(default_factory=set)
+    guests: set[Guest] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
     offsets: str | None = None
     failed_boots: int = 0
     failure: str = ""
 
-    def start(self, shape: GuestShape) -> GuestLike:
+    def start(self, shape: GuestShape) -> Guest:
         """Start a new guest; a failed boot is retried once, unless all recent boots have failed."""
         for last_try in (False, True):
             with self.lock:
@@ -131,7 +110,7 @@ class Boots:
             return guest
         raise Defect("a boot neither worked nor failed")
 
-    def _boot(self, shape: GuestShape, offsets: str | None) -> GuestLike:
+    def _boot(self, shape: GuestShape, offsets: str | None) -> Guest:
         # Until the first guest has booted with KVM, it is not known whether guests can.
         shape = replace(shape, accel=self.acceleration.still(shape.accel))
         try:
@@ -144,7 +123,7 @@ class Boots:
             self.acceleration.works()
         return guest
 
-    def end(self, guest: GuestLike) -> None:
+    def end(self, guest: Guest) -> None:
         """Close one guest."""
         with self.lock:
             self.guests.discard(guest)
