@@ -6,9 +6,9 @@ connected, the machine runs only on command.
 
 import re
 import socket
+import struct
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,13 +143,14 @@ def _connect(path: Path, limit: float) -> socket.socket:
             time.sleep(_NAP)
 
 
-#: The registers at the start of a ``g`` packet, in order, with their sizes in bytes.
-REGISTERS: Mapping[str, int] = {
-    **dict.fromkeys(("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"), 8),
-    **dict.fromkeys((*(f"r{number}" for number in range(8, 16)), "rip"), 8),
-    **dict.fromkeys(("eflags", "cs", "ss", "ds", "es", "fs", "gs"), 4),
-    **dict.fromkeys(("fs_base", "gs_base", "k_gs_base", "cr0", "cr2", "cr3", "cr4", "cr8", "efer"), 8),
-}
+#: The registers at the start of a ``g`` packet, in order.
+REGISTERS = (
+    *("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"),
+    *(f"r{number}" for number in range(8, 16)),
+    *("rip", "eflags", "cs", "ss", "ds", "es", "fs", "gs"),
+    *("fs_base", "gs_base", "k_gs_base", "cr0", "cr2", "cr3", "cr4", "cr8", "efer"),
+)
+_REGISTERS, _WORD = struct.Struct("<17Q7I9Q"), (1 << 64) - 1
 
 # Bytes of memory per packet: QEMU's buffer holds 4096 characters.
 _CHUNK = 1024
@@ -225,12 +226,8 @@ class GdbStub:
         unknown = values.keys() - registers.keys()
         if unknown:
             raise Defect(f"no such registers: {', '.join(sorted(unknown))}")
-        registers.update(values)
-        data = b"".join(
-            (value & (1 << 8 * REGISTERS[name]) - 1).to_bytes(REGISTERS[name], "little")
-            for name, value in registers.items()
-        )
-        self._expect_ok(f"G{(data + rest).hex()}")
+        registers.update((name, value & _WORD) for name, value in values.items())
+        self._expect_ok(f"G{(_REGISTERS.pack(*registers.values()) + rest).hex()}")
 
     def read(self, address: int, size: int) -> bytes:
         """*size* bytes at the virtual address *address*; GdbError if any of them are not mapped."""
@@ -312,14 +309,12 @@ class GdbStub:
     def _registers(self) -> tuple[dict[str, int], bytes]:
         reply = self._answer("g")
         data = _unhex(reply, len(reply) // 2)
-        size = sum(REGISTERS.values())
-        if len(data) < size:
-            raise Undecided(f"the gdbstub has registers of {len(data)} bytes, x86-64 has at least {size}")
-        values, at = {}, 0
-        for name, width in REGISTERS.items():
-            values[name] = int.from_bytes(data[at : at + width], "little")
-            at += width
-        return values, data[at:]
+        if len(data) < _REGISTERS.size:
+            raise Undecided(
+                f"the gdbstub has registers of {len(data)} bytes, x86-64 has at least {_REGISTERS.size}"
+            )
+        values = zip(REGISTERS, _REGISTERS.unpack_from(data), strict=True)
+        return dict(values), data[_REGISTERS.size :]
 
     # Connecting and interrupting may each be reported twice: a stop that arrives before the answer to a
     # request is an old one.
