@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,34 +83,36 @@ class Qmp:
         return json.loads(line) if line else None
 
 
+@contextmanager
+def _asking(qmp: Path, trouble: str, limit: float = ANSWER_LIMIT) -> Iterator[Qmp]:
+    # A connection through the socket *qmp*; LostGuest, which begins with *trouble*, if a command fails.
+    try:
+        with Qmp(qmp, limit) as ask:
+            yield ask
+    except (OSError, ValueError, QmpError) as reason:
+        raise LostGuest(f"{trouble}: {reason}") from reason
+
+
 def tell_monitor(qmp: Path, command: str) -> str:
     """The human monitor's answer to a command, through the socket *qmp*; LostGuest if it gives none."""
-    try:
-        with Qmp(qmp) as ask:
-            return str(ask("human-monitor-command", **{"command-line": command}))
-    except (OSError, ValueError, QmpError) as trouble:
-        raise LostGuest(
-            f"QEMU's monitor did not accept `{command.partition(' ')[0]}`: {trouble}"
-        ) from trouble
+    with _asking(qmp, f"QEMU's monitor did not accept `{command.partition(' ')[0]}`") as ask:
+        return str(ask("human-monitor-command", **{"command-line": command}))
 
 
 def obeys(qmp: Path, command: str) -> bool:
     """True if QEMU (socket *qmp*) carries out a command without arguments."""
     try:
-        with Qmp(qmp) as ask:
+        with _asking(qmp, command) as ask:
             ask(command)
-    except (OSError, ValueError, QmpError):
+    except LostGuest:
         return False
     return True
 
 
 def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
     """Have QEMU (socket *qmp*) write all memory to the file *core*; LostGuest on failure."""
-    try:
-        with Qmp(qmp, DUMP_LIMIT) as ask:
-            ask("dump-guest-memory", paging=False, protocol=f"file:{core.absolute()}", format=form)
-    except (OSError, ValueError, QmpError) as trouble:
-        raise LostGuest(f"QEMU did not write the core {core}: {trouble}") from trouble
+    with _asking(qmp, f"QEMU did not write the core {core}", DUMP_LIMIT) as ask:
+        ask("dump-guest-memory", paging=False, protocol=f"file:{core.absolute()}", format=form)
 
 
 #: Seconds that a guest has to release a device.
@@ -142,26 +146,20 @@ class Slot:
 
     def unplug(self, qmp: Path) -> None:
         """Remove the device; LostGuest if the guest does not release it within :data:`UNPLUG_LIMIT`."""
-        try:
-            with Qmp(qmp) as ask:
-                ask("device_del", id=self._name())
-                ask.wait_for("DEVICE_DELETED", self._name(), UNPLUG_LIMIT)
-        except (OSError, ValueError, QmpError) as trouble:
-            raise LostGuest(f"the device could not be unplugged: {trouble}") from trouble
+        with _asking(qmp, "the device could not be unplugged") as ask:
+            ask("device_del", id=self._name())
+            ask.wait_for("DEVICE_DELETED", self._name(), UNPLUG_LIMIT)
 
     def plug(self, qmp: Path) -> None:
         """Add a new device with its own memory; LostGuest if QEMU refuses."""
         self._device += 1
         name = self._name()
         memory = {"qom-type": "memory-backend-ram", "id": f"bar-{name}"}
-        try:
-            with Qmp(qmp) as ask:
-                ask("object-add", **memory, size=self._bar_mib << 20)
-                device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
-                # QEMU 10 does not take a boolean here, but one of on, off and auto.
-                ask("device_add", id=name, master="on", **device)
-        except (OSError, ValueError, QmpError) as trouble:
-            raise LostGuest(f"no device could be plugged in: {trouble}") from trouble
+        with _asking(qmp, "no device could be plugged in") as ask:
+            ask("object-add", **memory, size=self._bar_mib << 20)
+            device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
+            # QEMU 10 does not take a boolean here, but one of on, off and auto.
+            ask("device_add", id=name, master="on", **device)
 
     def _name(self) -> str:
         return f"device-{self._device}"
