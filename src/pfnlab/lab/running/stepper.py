@@ -22,7 +22,7 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import can_stand, is_forced, preparations, stops_of
 from pfnlab.lab.running.replies import reply_until, with_operation
 from pfnlab.lab.running.schedule import Schedule
-from pfnlab.lab.running.stepwise import Ask, Stage, ask_stepwise
+from pfnlab.lab.running.stepwise import Stage, ask_stepwise
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.gdbstub import GdbStub
 from pfnlab.lab.steering.hold import FreeCpus
@@ -175,45 +175,33 @@ class Stepper:
                         raise Undecided(reason)
             return reply
 
-        def watched(ask: Ask) -> Ask:
-            def ask_at(text: str, stage: Stage) -> str:
-                self.at = stage.done if stage.begun else None
-                return ask(text, stage)
+        schedule = None
+        if program.needs.held:
+            assert self._steering is not None and self._functions is not None and self._inside is not None
+            free_cpus = FreeCpus(self._steering, self._inside.stack_pointer)
+            schedule = Schedule(self._guest, free_cpus, self._functions, program, placement, snapshot, ask)
 
-            return ask_at
+        def ask_at(text: str, stage: Stage) -> str:
+            self.at = stage.done if stage.begun else None
+            return ask(text, stage) if schedule is None else schedule.ask(text, stage)
 
         def look(stage: Stage) -> None:
             if self._inside is not None:
-                states.append(snapshot(stage))
+                states.append(snapshot(stage) if schedule is None else schedule.look(stage))
 
-        around = preparations(program)
-        nop_first = steered or program.needs.slot
-        if not program.needs.held:
-            try:
-                reply = ask_stepwise(
-                    *(request, watched(ask), look, around),
-                    nop_first=nop_first,
-                    together=lambda index: not is_forced(program.ops[index]),
-                )
-            except LostGuest as lost:
-                reply = self._reply_until(lost)
-            return SteppedRun(reply, states)
-        assert self._steering is not None and self._functions is not None and self._inside is not None
-        free_cpus = FreeCpus(self._steering, self._inside.stack_pointer)
-        schedule = Schedule(self._guest, free_cpus, self._functions, program, placement, snapshot, ask)
+        def together(index: int) -> bool:
+            return not is_forced(program.ops[index]) if schedule is None else schedule.together(index)
+
         try:
             with _closing(schedule):
                 reply = ask_stepwise(
-                    request,
-                    watched(schedule.ask),
-                    lambda stage: states.append(schedule.look(stage)),
-                    around,
-                    nop_first=True,
-                    together=schedule.together,
+                    *(request, ask_at, look, preparations(program)),
+                    nop_first=steered or program.needs.slot,
+                    together=together,
                 )
         except LostGuest as lost:
             reply = self._reply_until(lost)
-        return SteppedRun(reply, states, schedule.notes)
+        return SteppedRun(reply, states, [] if schedule is None else schedule.notes)
 
     def _run_with_stops(self, request: str, program: Program, placement: Placement) -> SteppedRun:
         inside, names = self._inside, tasks_of(program)
@@ -221,7 +209,8 @@ class Stepper:
         states: list[LensState] = []
         pids: dict[str, int] = {}
         read = 0
-        stops, passed = stops_of(program), 0
+        stops = stops_of(program)
+        upcoming = iter(stops)
 
         def look(answered: str) -> None:
             nonlocal read
@@ -232,9 +221,7 @@ class Stepper:
             self.at = len(states)
 
         def look_after(answered: str) -> None:
-            nonlocal passed
-            passed += 1
-            if stops[passed - 1].looked_at:
+            if next(upcoming).looked_at:
                 look(answered)
 
         def through(index: int, go_on: Callable[[], bool]) -> bool:
@@ -378,11 +365,12 @@ def is_stall_of_hold(alarm: Alarm, program: Program) -> bool:
 
 
 @contextlib.contextmanager
-def _closing(schedule: Schedule) -> Iterator[None]:
+def _closing(schedule: Schedule | None) -> Iterator[None]:
     # The first error is the one that matters; a dead machine does not hold a CPU.
     try:
         yield
     except BaseException:
-        with contextlib.suppress(Undecided):
-            schedule.close()
+        if schedule is not None:
+            with contextlib.suppress(Undecided):
+                schedule.close()
         raise
