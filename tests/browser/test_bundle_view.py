@@ -52,7 +52,7 @@ def explain(page: Any, line: str) -> None:
 
 
 def test_a_picked_bundle_shows_its_findings(page: Any) -> None:
-    """What is wrong, with its bug, its evidence and the strip of memory, and what was not looked at."""
+    """What is wrong, with its bug, its evidence and the map of memory, and what was not looked at."""
     page.open(view="bundle")
     pick(page, LEAK)
 
@@ -61,7 +61,7 @@ def test_a_picked_bundle_shows_its_findings(page: Any) -> None:
     assert "has A06; fixed in 6.16" in said
     assert "x86/PAT: main:78 freeing invalid memtype" in said
     assert "not inspected:" in said
-    assert page.all("#findings .drawing svg rect.ring")
+    assert "reserved wc, 32 KiB" in page.text("#findings pre")
     assert page.text("#bundle-said").endswith("1 check skipped.")
     assert [] == page.violations()
 

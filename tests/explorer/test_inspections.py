@@ -70,12 +70,11 @@ def test_a_bundle_says_what_inspect_says(said: str) -> None:
     assert said in re.sub(r": (?=/boot|Conf)", ":", texts(leak()[1]["html"]))
 
 
-def test_a_finding_has_its_strip_of_memory() -> None:
-    """One drawing, which names its rows for who does not see it."""
-    (drawing,) = (one for one in parsed(leak()[1]["html"]).iter() if str(one.tag).endswith("svg"))
+def test_a_finding_has_its_map_of_memory() -> None:
+    """One preformatted text, as `inspect` prints it, with the range of the finding marked."""
+    (drawn,) = (one for one in parsed(leak()[1]["html"]).iter() if one.tag == "pre")
 
-    assert "img" == drawing.get("role")
-    assert "reserved wc, 32 KiB (found)" in "".join(drawing.itertext())
+    assert "| reserved wc, 32 KiB   <--" in "".join(drawn.itertext())
 
 
 def test_the_devices_stand_with_their_bars() -> None:

@@ -6,7 +6,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Defect
-from pfnlab.present.document.drawings import bars, checked, lines, story_of_text
+from pfnlab.present.document.drawings import checked, story_of_text
 
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">{}</svg>'
 
@@ -42,23 +42,6 @@ def test_what_stays_inside_is_kept(inside: str) -> None:
 def test_a_declaration_is_taken_away() -> None:
     """It may not stand within a page."""
     assert checked('<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>').startswith("<svg")
-
-
-def test_hostile_labels_are_inert() -> None:
-    """In every plot."""
-    name = "</title><script>x()</script> \x1b ]]> \" '"
-    drawn = [
-        *bars(name, [(name, 1)], name),
-        *lines(name, [name], {name: [1]}),
-    ]
-
-    assert 2 == len(drawn)
-    assert not [drawing for drawing in drawn if "<script" in drawing.svg or "\x1b" in drawing.svg]
-
-
-def test_nothing_is_drawn_of_nothing() -> None:
-    """No empty frame."""
-    assert [] == [*bars("t", [("a", 0)], "x"), *lines("t", [], {})]
 
 
 @for_each("text", [None, "", "no program", "pfnlab program 99\n"])

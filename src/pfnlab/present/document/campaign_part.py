@@ -31,8 +31,6 @@ from pfnlab.present.document.part import (
 
 #: The maximum number of reasons, files and kinds listed on a line.
 _NAMED = 6
-#: The maximum number of files that get drawings.
-_DRAWN = 20
 
 
 def part(content: FuzzResult) -> Part:
@@ -62,7 +60,6 @@ def finding_part(content: FindingFolder) -> Part:
         outcome=content.outcome,
         blocks=(
             *program_code(content.program),
-            figures_on_demand(lambda draw: draw.story_of_text(content.program, ())),
             Code("The report that was filed", content.report.strip("\n")),
         ),
         facts=(("finding", (content.name,)),),
@@ -102,10 +99,6 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
         for name, (kinds, pairs, triples, never) in coverage.under.items()
     )
     yield from headed("Under conditions", ("condition", "kinds", "pairs", "triples", "never"), rows, 5)
-    files = list(coverage.files.items())[:_DRAWN]
-    lowest = [(name, round(100 * seen / all_)) for name, (seen, all_) in files if all_]
-    title = "Branches reached in the least covered files, in percent"
-    yield figures_on_demand(lambda draw: draw.bars(title, lowest, "%"))
 
 
 def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:

@@ -54,8 +54,8 @@ def _blocks(content: CheckResult) -> Iterator[Block]:
         under=14,
     )
     if len(content.growth) > 1:
-        labels = [(str(depth), count) for depth, count in enumerate(content.growth)]
-        yield figures_on_demand(lambda draw: draw.bars("New states by number of operations", labels, "state"))
+        rows = (cells(str(depth), f"{count:,}", code=False) for depth, count in enumerate(content.growth))
+        yield Table("New states by number of operations", ("operations", "states"), tuple(rows))
     yield Bullets(tuple(_gaps(content)))
     fired = [
         (cell(name), Cell(tuple(f"{result} {count:,}" for result, count in results.items())))

@@ -2,14 +2,12 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pfnlab.base.errors import Defect, PfnlabError
-from pfnlab.diagnosis.inspector.inspection import MemoryRow
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.present.document.blocks import Figure
-from pfnlab.present.picture import draw_story, plots
-from pfnlab.present.picture.plots import memory_strip
+from pfnlab.present.picture import draw_story
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -68,21 +66,3 @@ def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]
         # It is from another version, or this model lacks a rule; the text is shown in any case.
         return
     yield from story(program, runs, program.title or "The program")
-
-
-def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[Figure]:
-    """Draw counts as bars, if there are at least two to compare."""
-    if any(count for _, count in counts):
-        yield Figure(title, checked(plots.bars(title, counts, unit)))
-
-
-def physical_memory(title: str, rows: Sequence[MemoryRow]) -> Iterator[Figure]:
-    """Draw the physical memory around a finding, with a bar for each thing there."""
-    if rows:
-        yield Figure(title, checked(memory_strip(title, rows)))
-
-
-def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Iterator[Figure]:
-    """Draw counts over columns as lines."""
-    if rows and columns:
-        yield Figure(title, checked(plots.lines(title, columns, rows)))

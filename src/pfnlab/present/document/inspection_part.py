@@ -24,7 +24,7 @@ from pfnlab.present.document.blocks import (
     cell,
     cells,
 )
-from pfnlab.present.document.part import Part, figures_on_demand, part_of_result
+from pfnlab.present.document.part import Part, part_of_result
 
 #: The maximum number of bugs listed for a kernel.
 _MOST_BUGS = 3
@@ -74,9 +74,6 @@ def finding_blocks(shown: PlacedFinding) -> Iterator[Block]:
     yield Bullets((f"  {found.means}",))
     if shown.around:
         yield Code("The physical memory there", picture(shown.around))
-        yield figures_on_demand(
-            lambda draw: draw.physical_memory(f"{title}: the memory around it", shown.around)
-        )
     yield Bullets(tuple(_below(shown)))
 
 

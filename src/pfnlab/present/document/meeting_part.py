@@ -104,11 +104,6 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
         shown = [found[place] for place in cause if 0 <= place < len(found)]
         if shown:
             yield difference_section(number, shown, content.machines, _UNEXPLAINED, commits.get(number, ()))
-    if len(found) > 1:
-        counts = [(short(shown.says, content.machines), len(shown.shown_by)) for shown in found]
-        yield figures_on_demand(
-            lambda draw: draw.bars("Programs that show each difference", counts, "program")
-        )
     if content.models is not None:
         models = content.models or ("none: both have the same rules",)
         yield from section("Differences between their models", Bullets(models))

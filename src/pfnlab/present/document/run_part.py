@@ -62,7 +62,6 @@ def _blocks(result: RunResult) -> Iterator[Block]:
     yield from program_code(result.source.text)
     if result.source.program is not None:
         yield figures_on_demand(lambda drawings: drawings.story(program, result.runs, result.name))
-    yield from _flushes(result)
 
 
 def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
@@ -73,18 +72,6 @@ def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
     if len(whole) > len(shown):
         table = _steps("All observations", whole, result.machines)
         yield from section("All observations, with entries and kernel calls", table, folded=True)
-
-
-def _flushes(result: RunResult) -> Iterator[Block]:
-    """Yield the flushes for each step in which they differ between machines."""
-    steps = min(len(run.steps) for run in result.runs)
-    seen = {run.machine: [step.flushes for step in run.steps[:steps]] for run in result.runs}
-    counts = {name: [count for count in row if count is not None] for name, row in seen.items()}
-    if any(found.field == "flushes" for found in result.differences) and all(
-        len(row) == steps for row in counts.values()
-    ):
-        numbers = [str(number) for number in range(1, steps + 1)]
-        yield figures_on_demand(lambda drawings: drawings.lines("TLB flushes by step", numbers, counts))
 
 
 def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:

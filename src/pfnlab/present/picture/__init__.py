@@ -1,4 +1,4 @@
-"""Pictures: programs, states and counts as SVG."""
+"""Pictures: programs and states as SVG."""
 
 from pfnlab.present.picture.columns import draw_compare, draw_state, draw_story
 from pfnlab.present.picture.race_chart import draw_race
