@@ -24,7 +24,6 @@ FEWEST, PART = 4, 0.75
 
 #: Pairs that do not go, each with the reason.
 _APART = {
-    ("CachedTranslations", "TlbPart"): "a part of a picture, which also has places in it",
     ("CatalogueTable", "FuzzTable"): "tables of a campaign's file, with options of their own",
     ("CheckResult", "CheckWork"): "what was asked, and what was found",
     ("DeviceSpan", "Spot"): "pages of a mapping in an area, and pages of a device",

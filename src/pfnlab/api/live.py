@@ -231,7 +231,7 @@ class LiveMachine(Acting):
         if self.state is not None:
             now = tuple((cell(label), Cell(lines, code=True)) for label, lines in self.state.rows())
             blocks += (
-                Figure("The state", checked(draw_state(self.program, self.story.runs[0], -1))),
+                Figure("The state", checked(draw_state(self.program, self.story.runs, -1))),
                 Table("What was done", ("", "operation", "result"), tuple(done)),
                 Table("Current state", ("", self.name), now),
             )

@@ -19,7 +19,7 @@ from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.export.formats import export, one_text
 from pfnlab.export.subject import Subject
-from pfnlab.present.picture import draw_compare, draw_race, draw_state
+from pfnlab.present.picture import draw_race, draw_state
 from pfnlab.present.picture.scenes import TRACKING, differing_words
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import MAIN_TASK
@@ -185,9 +185,7 @@ class Answers:
 
 def step_picture(story: Story, step: int, width: int | None = None) -> str:
     """Return the picture of one step as SVG, *width* pixels wide, for one machine or two side by side."""
-    if len(story.result.runs) > 1:
-        return draw_compare(story.result.program, story.result.runs, step, width=width, scenes=story.scenes)
-    return draw_state(story.result.program, story.result.runs[0], step, width=width, scenes=story.scenes)
+    return draw_state(story.result.program, story.result.runs, step, width=width, scenes=story.scenes)
 
 
 def _differing(story: Story, step: int) -> list[str]:

@@ -50,7 +50,7 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     """Run the program and draw it; Misuse if the program, step, theme or output is wrong."""
     from pfnlab.base.files import check_output
     from pfnlab.base.inert import shell_path
-    from pfnlab.present.picture import draw_compare, draw_race, draw_state, draw_story
+    from pfnlab.present.picture import draw_race, draw_state, draw_story
     from pfnlab.present.picture.axis import NARROW
     from pfnlab.present.picture.palette import Theme
     from pfnlab.programs.lang.library import load_found, program_paths
@@ -85,8 +85,6 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
         svg = draw_race(program, runs, width=width, theme=theme)
     elif step is None:
         svg = draw_story(program, runs, full=request.all_steps, width=width, theme=theme)
-    elif len(runs) > 1:
-        svg = draw_compare(program, runs, step - 1, width=width, theme=theme)
     else:
-        svg = draw_state(program, runs[0], step - 1, width=width, theme=theme)
+        svg = draw_state(program, runs, step - 1, width=width, theme=theme)
     yield PlainText(svg)

@@ -33,7 +33,7 @@ def test_rules_of_parts_are_there(name: str) -> None:
     named = {
         word
         for index in range(len(run.steps))
-        for part in parts_of(draw_state(program, run, index)).values()
+        for part in parts_of(draw_state(program, [run], index)).values()
         for word in part.attrib.get("data-rule", "").split()
     }
 

@@ -22,7 +22,7 @@ from pfnlab.programs.runs.observation import BookEntry, Run, Step
 
 def missing(program: Program, run: Run, index: int) -> set[str]:
     """What a state has and its picture has not."""
-    step, parts = run.steps[index], parts_of(draw_state(program, run, index))
+    step, parts = run.steps[index], parts_of(draw_state(program, [run], index))
     wanted = {pages_part("vma", vma.task, vma.span) for vma in step.vmas or ()}
     wanted |= {pages_part("run", pte.task, pte.span) for pte in step.ptes or ()}
     wanted |= {f"book:{entry.span.name}:{entry.span.start}:{entry.span.end}" for entry in step.book or ()}
@@ -56,7 +56,7 @@ def test_a_context_has_its_references(name: str) -> None:
     """A tag for each, with the count that the state has, and who shares it."""
     program, run = run_of(name, "7.2")
     for index, step in enumerate(run.steps):
-        parts = parts_of(draw_state(program, run, index))
+        parts = parts_of(draw_state(program, [run], index))
         for line in step.tracked or ():
             place, count, *owners = line.split()
             assert f"{count.lstrip('x')} references" in title_of(parts[_context(place)])
@@ -79,7 +79,7 @@ def _vma(owner: str) -> str:
 def test_a_leaked_reservation_says_so() -> None:
     """By a word, by an outline, and by its kind; one that has an owner does not."""
     program, run = run_of("munmap-middle", "6.12")
-    before, after = (draw_state(program, run, index) for index in (1, 2))
+    before, after = (draw_state(program, [run], index) for index in (1, 2))
 
     assert "LEAKED" not in words_of(before)
     assert "LEAKED" in words_of(after)
@@ -89,7 +89,7 @@ def test_a_leaked_reservation_says_so() -> None:
 def test_a_stale_translation_says_so() -> None:
     """Struck through, with the word, and with a link to what it still reaches."""
     program, run = run_of("race-revoked-before-flush", "7.2")
-    fresh, stale = (draw_state(program, run, index) for index in (5, 6))
+    fresh, stale = (draw_state(program, [run], index) for index in (5, 6))
 
     assert "STALE" not in words_of(fresh)
     assert "STALE" in words_of(stale)
@@ -100,7 +100,7 @@ def test_a_stale_translation_says_so() -> None:
 def test_a_part_keeps_its_name(name: str) -> None:
     """What is the same in two steps has one name, wherever it stands in them."""
     program, run = run_of(name, "7.2")
-    names = [set(parts_of(draw_state(program, run, index))) for index in range(len(run.steps))]
+    names = [set(parts_of(draw_state(program, [run], index))) for index in range(len(run.steps))]
     same = [set(before) & set(after) for before, after in pairwise(names)]
 
     assert all("mem:bar" in both for both in same)
@@ -110,7 +110,7 @@ def test_a_part_keeps_its_name(name: str) -> None:
 def test_a_changed_part_is_marked() -> None:
     """By its kind; what is as before is not."""
     program, run = run_of("munmap-middle", "7.2")
-    parts = parts_of(draw_state(program, run, 1))
+    parts = parts_of(draw_state(program, [run], 1))
 
     assert "changed" in parts["vma:main:a:8"].attrib["class"]
     assert "changed" not in parts["book:bar:0:16"].attrib["class"]
@@ -121,7 +121,7 @@ def test_parts_belong_with_parts(name: str) -> None:
     """Every name that a part refers to is one of the same picture."""
     program, run = run_of(name, "7.2")
     for index in range(len(run.steps)):
-        parts = parts_of(draw_state(program, run, index))
+        parts = parts_of(draw_state(program, [run], index))
         named = {word for part in parts.values() for word in part.attrib.get("data-with", "").split()}
         assert named <= set(parts)
 
@@ -166,7 +166,7 @@ def test_another_state_is_another_picture(change: Callable[[Step], Step]) -> Non
     steps = (run.steps[0], change(run.steps[1]), *run.steps[2:])
     changed = msgspec.structs.replace(run, steps=steps)
 
-    assert _drawn_parts(draw_state(program, run, 1)) != _drawn_parts(draw_state(program, changed, 1))
+    assert _drawn_parts(draw_state(program, [run], 1)) != _drawn_parts(draw_state(program, [changed], 1))
 
 
 def _drawn_parts(svg: str) -> str:
@@ -180,14 +180,14 @@ def test_a_step_that_is_not_there_is_refused(step: int) -> None:
     program, run = run_of("munmap-middle", "7.2")
 
     with pytest.raises(Misuse, match="0 to 3"):
-        draw_state(program, run, step)
+        draw_state(program, [run], step)
 
 
 def test_the_last_step_has_a_short_name() -> None:
     """As in a sequence."""
     program, run = run_of("munmap-middle", "7.2")
 
-    assert draw_state(program, run, -1) == draw_state(program, run, 3)
+    assert draw_state(program, [run], -1) == draw_state(program, [run], 3)
 
 
 def test_a_run_of_another_program_is_refused() -> None:
@@ -196,7 +196,7 @@ def test_a_run_of_another_program_is_refused() -> None:
     _, other = run_of("fork-nested-kill", "7.2")
 
     with pytest.raises(Misuse, match="draw a run of this program"):
-        draw_state(program, other, 0)
+        draw_state(program, [other], 0)
 
 
 def test_what_nobody_looked_at_is_said() -> None:
@@ -205,6 +205,6 @@ def test_what_nobody_looked_at_is_said() -> None:
     blind = tuple(msgspec.structs.replace(step, vmas=None, ptes=None, book=None) for step in run.steps)
 
     assert (
-        words_of(draw_state(program, msgspec.structs.replace(run, steps=blind), 1)).count("not looked at")
+        words_of(draw_state(program, [msgspec.structs.replace(run, steps=blind)], 1)).count("not looked at")
         == 2
     )

@@ -27,7 +27,7 @@ from svg_reading import (
 
 from pfnlab.base.errors import Misuse, Why
 from pfnlab.present.document.drawings import checked
-from pfnlab.present.picture import draw_compare, draw_race, draw_state, draw_story
+from pfnlab.present.picture import draw_race, draw_state, draw_story
 from pfnlab.present.picture.palette import Theme
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
@@ -37,8 +37,8 @@ Draw = Callable[[Program, list[Run], float | None], str]
 FORMS: dict[str, Draw] = {
     "story": lambda program, runs, width: draw_story(program, runs[:1], width=width),
     "columns": lambda program, runs, width: draw_story(program, runs, width=width),
-    "state": lambda program, runs, width: draw_state(program, runs[1], len(program.ops) // 2, width=width),
-    "compare": lambda program, runs, width: draw_compare(program, runs, len(program.ops) // 2, width=width),
+    "state": lambda program, runs, width: draw_state(program, runs[1:], len(program.ops) // 2, width=width),
+    "compare": lambda program, runs, width: draw_state(program, runs, len(program.ops) // 2, width=width),
     "race": lambda program, runs, width: draw_race(program, runs, width=width),
 }
 
@@ -151,9 +151,9 @@ def test_nothing_to_draw_is_refused(form: str) -> None:
     drawing = {
         "story": lambda: draw_story(program, []),
         "columns": lambda: draw_story(program, []),
-        "compare": lambda: draw_compare(program, [], 0),
+        "compare": lambda: draw_state(program, [], 0),
         "race": lambda: draw_race(program, []),
-        "state": lambda: draw_state(msgspec.structs.replace(program, ops=()), runs[0], 0),
+        "state": lambda: draw_state(msgspec.structs.replace(program, ops=()), runs[:1], 0),
     }[form]
 
     with pytest.raises(Misuse, match=r"give at least one run|draw a run of this program"):

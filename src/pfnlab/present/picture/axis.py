@@ -5,7 +5,7 @@ number of pages; a stretch of more than :data:`BREAK_PAGES` is drawn broken, wit
 drawing has one axis, so a border is in the same place in every panel and on every machine.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import log2
 
@@ -126,25 +126,6 @@ def _shared(least: list[float], units: list[float], width: float) -> list[float]
     return [max(small, low * unit) for small, unit in zip(least, units, strict=True)]
 
 
-def wished_width(
-    axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float
-) -> float:
-    """Return the minimum width, at most *most*, at which the labels of spans fit; each has its own width."""
-    wanted = list(labels)
-
-    def fits(width: float) -> bool:
-        axis = axis_of(width)
-        return all(right - left >= need for span, need in wanted for left, right in [axis.span(span)])
-
-    low, high = 0.0, most
-    if not fits(most):
-        return most
-    for _ in range(9):
-        middle = (low + high) / 2
-        low, high = (low, middle) if fits(middle) else (middle, high)
-    return high
-
-
 #: Picture widths in pixels: the usual one, the one for a narrow screen, and the widest that counts as narrow.
 WIDE, NARROW, _NARROW_UP_TO = 960, 400, 560
 #: The space around a picture, and between its parts.
@@ -158,20 +139,18 @@ class Dimensions(msgspec.Struct, frozen=True):
     :param vma: the height of a VMA; ``page`` is the height of a run of level 1 entries, and what each
         higher level adds to it
     :param fall: the height of the links between page tables and memory
-    :param aside: the width of the processors' column on the right; 0 if they are shown below
     """
 
     margin: float
     vma: float
     page: float
     fall: float
-    aside: float = 0.0
 
 
 #: The names of rows, the same in every picture.
 ROW_NAMES = {"vma": "VMAs", "pte": "PTEs", "memory": "memory", "book": "book", "tlb": "TLBs"}
 #: Dimensions for a single state, for one of several, and for either on a narrow screen.
-ALONE = Dimensions(68, 38, 26, 44, 224)
+ALONE = Dimensions(68, 38, 26, 44)
 AMONG = Dimensions(68, 26, 20, 22)
 SLIM = Dimensions(68, 38, 24, 32)
 

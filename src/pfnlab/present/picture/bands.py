@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pfnlab.present.picture.axis import Axes, Axis, Dimensions
 from pfnlab.present.picture.canvas import CHIP, Canvas, text_width
 from pfnlab.present.picture.palette import ModeStyle, mode_style
-from pfnlab.present.picture.parts import RunPart, ScenePart, VmaPart, pages_part
+from pfnlab.present.picture.parts import EntryPart, ScenePart, VmaPart, pages_part
 from pfnlab.programs.lang.span import Span
 
 #: The height that each level above the first adds to a run of entries.
@@ -49,7 +49,7 @@ def draw_vma(
 
 
 def draw_run(
-    drawing: Canvas, part: RunPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
+    drawing: Canvas, part: EntryPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
     """Draw a run of entries in its cache mode's tint and pattern, or a dotted outline if it has no mode."""
     start, end = ends(axis, part.span, left)
@@ -76,7 +76,7 @@ def draw_run(
 
 def draw_link(
     drawing: Canvas,
-    part: RunPart,
+    part: EntryPart,
     axes: Axes,
     left: float,
     top: float,

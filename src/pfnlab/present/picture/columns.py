@@ -14,47 +14,76 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 
 
+class _Grid:
+    """Panels of equal width on a sheet, *across* of them side by side, *gap* pixels apart.
+
+    :param key: words that tell this picture from others of the same runs
+    :param least: the minimum width of a panel
+    """
+
+    def __init__(
+        self, scenes: Scenes, sizes: axis.Dimensions, width: float | None, key: Sequence[object],
+        across: int = 1, gap: float = axis.SPACE, least: float = 0.0,
+    ) -> None:  # fmt: skip
+        least = max(least, (_inner(width) - (across - 1) * gap) / across)
+        self._scenes, self._sizes, self._axes = scenes, sizes, scenes.axes(least - sizes.margin)
+        self.each = max(least, self._axes.width + sizes.margin)
+        self.sheet = Sheet(across * self.each + (across - 1) * gap, scenes.key(*key))
+        self.lefts = [self.sheet.left + column * (self.each + gap) for column in range(across)]
+
+    def panels(self, row: Sequence[StateScene], processors: bool) -> list[Panel]:
+        """Return the panels of *row*, with the translations of *processors* if they are to be shown."""
+        extents = self._scenes.extents
+        return [Panel(scene, extents, self._axes, self._sizes, self.each, processors) for scene in row]
+
+    def draw_steps(self, row: Sequence[StateScene], processors: bool) -> None:
+        """Draw steps of one machine side by side, each below its head."""
+        panels = self.panels(row, processors)
+        rows = shared_rows(self._scenes.extents, panels)
+        drawing, top = self.sheet.drawing, self.sheet.at
+        below = bottom = top + max(head_height(scene, self.each) for scene in row) + 6
+        for left, scene, panel in zip(self.lefts, row, panels, strict=False):
+            with drawing.step(scene.number, scene.machine):
+                draw_head(drawing, scene, left, top, self.each)
+                bottom = max(bottom, panel.draw(drawing, left, below, rows, pale=scene.number > 1))
+        self.sheet.at = bottom + 14
+
+
+def _inner(width: float | None) -> float:
+    """Return the width between the margins of a picture."""
+    return max(width or axis.WIDE, axis.NARROW / 2) - 2 * axis.MARGIN
+
+
 def draw_state(
     program: Program,
-    run: Run,
+    runs: Sequence[Run],
     step: int,
     *,
     width: float | None = None,
     theme: Theme = "auto",
     scenes: Scenes | None = None,
 ) -> str:
-    """Draw the state after one step: tasks, then physical memory and the book, processors on the right.
+    """Draw the state after one step: tasks, then physical memory, the book and the processors.
+
+    Several machines are drawn side by side (below each other up to a width of 560), with differences
+    highlighted.
 
     :param step: counted from 0; -1 is the last step
     :param width: in pixels, None for 960; up to 560, the picture is for a narrow screen
     :param theme: ``auto`` follows the reader's system
-    :param scenes: the scenes of this run, if they have already been made
-    :raises Misuse: if there is no such step, or the run is of another program
+    :param scenes: the scenes of these runs, if they have already been made
+    :raises Misuse: if there is no such step, or a run is of another program
     """
-    scenes = scenes or Scenes(program, [run])
+    scenes = scenes or Scenes(program, runs)
     index = step_index(step, scenes.steps)
-    scene = scenes.of(run, index)
-    slim = axis.is_narrow(width)
-    sizes = axis.SLIM if slim else axis.ALONE
-    if not scenes.extents.remembers:
-        sizes = axis.Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall)
-    sheet, axes = _sheet(scenes, sizes, index, width or axis.WIDE)
-    sheet.title(program.title or "A program", [f"{run.machine} · step {scene.number} of {scenes.steps}"])
-    head = head_height(scene, sheet.width)
-    draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
-    sheet.at += head + 8
-    panel = Panel(scene, scenes.extents, axes, sizes, sheet.width, scenes.extents.remembers)
-    sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.extents, [panel]))
-    sheet.legend()
-    return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)
-
-
-def _sheet(scenes: Scenes, sizes: axis.Dimensions, index: int, width: float) -> tuple[Sheet, axis.Axes]:
-    """Return a sheet of *width*, or wider if the axes need it."""
-    inner = max(width, axis.NARROW / 2) - 2 * axis.MARGIN
-    axes = scenes.axes(inner - sizes.margin - sizes.aside)
-    wide = max(inner, axes.width + sizes.margin + sizes.aside)
-    return Sheet(wide, scenes.key("state", index, width)), axes
+    if len(runs) > 1:
+        return _draw_columns(scenes, [index], width, theme)
+    sizes = axis.SLIM if axis.is_narrow(width) else axis.ALONE
+    grid = _Grid(scenes, sizes, width, ("state", index, width or axis.WIDE))
+    scene = scenes.of(runs[0], index)
+    grid.sheet.title(program.title, [f"{scene.machine} · step {scene.number} of {scenes.steps}"])
+    grid.draw_steps([scene], scenes.extents.remembers)
+    return grid.sheet.svg(f"{program.title}, step {scene.number} on {scene.machine}", scene.says, theme)
 
 
 def step_index(step: int, steps: int) -> int:
@@ -70,37 +99,16 @@ def step_index(step: int, steps: int) -> int:
 _LEAST = 380.0
 
 
-def draw_compare(
-    program: Program,
-    runs: Sequence[Run],
-    step: int,
-    *,
-    width: float | None = None,
-    theme: Theme = "auto",
-    scenes: Scenes | None = None,
-) -> str:
-    """Draw one state of several machines side by side (below each other up to a width of 560), with
-    differences highlighted; raise Misuse if there is no such step, or a run is of another program."""
-    scenes = scenes or Scenes(program, runs)
-    return draw_columns(scenes, [step_index(step, scenes.steps)], width=width, theme=theme)
-
-
-def draw_columns(
-    scenes: Scenes, steps: Sequence[int] = (), *, width: float | None = None, theme: Theme = "auto"
-) -> str:
+def _draw_columns(scenes: Scenes, steps: Sequence[int], width: float | None, theme: Theme) -> str:
     """Draw all steps on all machines, or only *steps* in full; steps without differences take one line."""
     program, groups = scenes.program, _same(scenes.runs)
     slim = axis.is_narrow(width)
-    across = 1 if slim else len(groups)
-    inner = max(width or axis.WIDE, axis.NARROW / 2) - 2 * axis.MARGIN
-    least = max(_LEAST if across > 1 else 0.0, (inner - (across - 1) * axis.SPACE * 2) / across)
-    axes = scenes.axes(least - axis.AMONG.margin)
-    each = max(least, axes.width + axis.AMONG.margin)
-    sheet = Sheet(across * each + (across - 1) * axis.SPACE * 2, scenes.key("columns", *steps, width))
-    sheet.title(program.title or "A program", [program.asks])
-    lefts = [sheet.left + column * (each + 2 * axis.SPACE) for column in range(across)]
+    across, least = (1, 0.0) if slim or len(groups) == 1 else (len(groups), _LEAST)
+    grid = _Grid(scenes, axis.AMONG, width, ("columns", *steps, width), across, 2 * axis.SPACE, least)
+    sheet = grid.sheet
+    sheet.title(program.title, [program.asks])
     if not slim:
-        _names(sheet, groups, lefts, each)
+        _names(grid, groups)
     said = []
     differing = differing_words(scenes.runs)
     shown = -1
@@ -116,14 +124,10 @@ def draw_columns(
         named = next((scene for scene in row if scene.op), row[0])
         if steps or opened or (index == shown and not row[0].unreached):
             _bar(sheet, named, row, words)
-            panels = [
-                Panel(scene, scenes.extents, axes, axis.AMONG, each, scenes.ever_stale) for scene in row
-            ]
-            _draw_row(sheet, scenes, panels, row, groups, lefts, each, opened, slim=slim)
+            _draw_row(grid, scenes, row, groups, opened, slim=slim)
         else:
             _same_line(sheet, row[0], words)
         sheet.at += 10
-    sheet.legend()
     machines = " and ".join(run.machine for run in scenes.runs)
     return sheet.svg(f"{program.title}: {machines}", " ".join([f"On {machines}.", *said]), theme)
 
@@ -142,11 +146,11 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
     return groups
 
 
-def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float], each: float) -> None:
+def _names(grid: _Grid, groups: Sequence[Sequence[Run]]) -> None:
     """Draw the machine names above their columns."""
-    most = 1
-    for group, left in zip(groups, lefts, strict=True):
-        lines = wrapped(" · ".join(run.machine for run in group), each, 15, "bold")
+    sheet, most = grid.sheet, 1
+    for group, left in zip(groups, grid.lefts, strict=True):
+        lines = wrapped(" · ".join(run.machine for run in group), grid.each, 15, "bold")
         for row, line in enumerate(lines):
             sheet.drawing.text(left, sheet.at + 14 + row * 20, line, size=15, face="bold")
         most = max(most, len(lines))
@@ -216,21 +220,15 @@ def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
 
 
 def _draw_row(
-    sheet: Sheet,
-    scenes: Scenes,
-    panels: Sequence[Panel],
-    row: Sequence[StateScene],
-    groups: Sequence[Sequence[Run]],
-    lefts: Sequence[float],
-    each: float,
-    differing: Sequence[str],
-    *,
-    slim: bool,
-) -> None:
+    grid: _Grid, scenes: Scenes, row: Sequence[StateScene], groups: Sequence[Sequence[Run]],
+    differing: Sequence[str], *, slim: bool,
+) -> None:  # fmt: skip
+    """Draw the panels of a step, one for each group of machines."""
+    sheet, each, panels = grid.sheet, grid.each, grid.panels(row, scenes.ever_stale)
     rows = shared_rows(scenes.extents, panels)
     top = bottom = sheet.at
     for column, (panel, scene, group) in enumerate(zip(panels, row, groups, strict=True)):
-        left = sheet.left if slim else lefts[column]
+        left = grid.lefts[0 if slim else column]
         if slim:
             machine = " · ".join(run.machine for run in group)
             for line in wrapped(machine, each, 13, "bold"):
@@ -302,44 +300,26 @@ def draw_story(
     """
     scenes = Scenes(program, runs)
     if len(runs) > 1:
-        steps = range(scenes.steps) if full else ()
-        return draw_columns(scenes, steps, width=width, theme=theme)
-    inner = max(width or axis.WIDE, axis.NARROW / 2) - 2 * axis.MARGIN
-    columns = 1 if axis.is_narrow(width) else _columns(scenes, inner)
-    each = (inner - (columns - 1) * axis.SPACE) / columns
-    axes = scenes.axes(each - axis.AMONG.margin)
-    if axes.width > each - axis.AMONG.margin:
-        columns, each = 1, max(inner, axes.width + axis.AMONG.margin)
-    sheet = Sheet(columns * each + (columns - 1) * axis.SPACE, scenes.key("story", width))
-    run = runs[0]
-    sheet.title(program.title or "A program", [program.asks, run.machine])
+        return _draw_columns(scenes, range(scenes.steps) if full else (), width, theme)
+    (run,) = runs
+    across = 1 if axis.is_narrow(width) else _across(scenes, _inner(width))
+    grid = _Grid(scenes, axis.AMONG, width, ("story", width), across)
+    sheet = grid.sheet
+    sheet.title(program.title, [program.asks, run.machine])
     whole = [scenes.of(run, index) for index in range(scenes.steps)]
-    for first in range(0, len(whole), columns):
-        row = whole[first : first + columns]
-        panels = [Panel(scene, scenes.extents, axes, axis.AMONG, each, scenes.ever_stale) for scene in row]
-        heads = max(head_height(scene, each) for scene in row)
-        rows = shared_rows(scenes.extents, panels)
-        bottom = sheet.at
-        for column, (scene, panel) in enumerate(zip(row, panels, strict=True)):
-            left = sheet.left + column * (each + axis.SPACE)
-            with sheet.drawing.step(scene.number, run.machine):
-                draw_head(sheet.drawing, scene, left, sheet.at, each)
-                pale = scene.number > 1
-                bottom = max(bottom, panel.draw(sheet.drawing, left, sheet.at + heads + 6, rows, pale=pale))
-        sheet.at = bottom + 14
+    for first in range(0, len(whole), across):
+        grid.draw_steps(whole[first : first + across], scenes.ever_stale)
     if run.unfinished is not None:
         sheet.drawing.text(sheet.left, sheet.at + 12, run.unfinished, "bad-ink", face="sans")
         sheet.at += 20
-    sheet.legend()
-    says = " ".join([f"On {run.machine}.", *map(step_words, whole)])
-    return sheet.svg(program.title or "A program", says, theme)
+    return sheet.svg(program.title, " ".join([f"On {run.machine}.", *map(step_words, whole)]), theme)
 
 
-def _columns(scenes: Scenes, width: float) -> int:
-    """Return the number of panels in a row: as many as leave room for VMA names."""
-    wished = max(scenes.wished(axis.AMONG, width - axis.AMONG.margin), _LEAST_PANEL)
-    most = min(_IN_A_ROW, scenes.steps, int((width + axis.SPACE) // (wished + axis.SPACE)))
-    rows = -(-scenes.steps // max(most, 1))
-    # Use the fewest columns that give the same number of rows, so that panels are spread
-    # evenly over the rows.
-    return max(-(-scenes.steps // rows), 1)
+def _across(scenes: Scenes, width: float) -> int:
+    """Return the number of panels in a row: as many as leave room for VMA names, spread evenly over rows."""
+    for across in range(min(_IN_A_ROW, scenes.steps), 1, -1):
+        each = (width - (across - 1) * axis.SPACE) / across
+        if each >= _LEAST_PANEL and scenes.fits(each - axis.AMONG.margin):
+            rows = -(-scenes.steps // across)
+            return -(-scenes.steps // rows)
+    return 1

@@ -24,7 +24,7 @@ RowName = tuple[str, str]
 class Panel:
     """One state on its axes.
 
-    :param width: the whole width, including row names and, if *sizes* has one, the right column
+    :param width: the whole width, including row names
     :param processors: whether to show the translations that processors have cached
     """
 
@@ -61,7 +61,7 @@ class Panel:
             direct = any(device.modes for device in scene.devices)
             rows["memory", ""] = physical.BAR + physical.TICKS + (14 if direct else 0)
             rows["book", ""] = max(max(self._lines, default=0) + 1, 1) * physical.LINE + 2
-        if self._processors and not sizes.aside:
+        if self._processors:
             rows["tlb", ""] = physical.lines_height(scene)
         if scene.log:
             rows["log", ""] = len(self._log_lines()) * _LOG_LINE + 12
@@ -80,7 +80,7 @@ class Panel:
         self._draw_links(drawing, start, places, rows)
         self._draw_tasks(drawing, left, start, places, pale=pale)
         if ("unseen", "") in places and (scene.unreached or scene.vmas is None):
-            words = cut(scene.unreached or _NOT_SEEN, self._axes_right(left) - start, 12, "sans")
+            words = cut(scene.unreached or _NOT_SEEN, left + self._width - start, 12, "sans")
             if not scene.unreached:
                 self._name(drawing, left, places["unseen", ""] + 13, "vma")
             drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
@@ -90,16 +90,12 @@ class Panel:
             )
         if ("memory", "") in places:
             self._draw_memory(drawing, left, start, places, rows, pale=pale)
-        end = at
-        if sizes.aside and self._processors:
-            aside = left + self._width - sizes.aside + 16
-            end = max(end, physical.draw_cards(drawing, scene, aside, top, sizes.aside - 16))
-        elif ("tlb", "") in places and self._processors:
+        if ("tlb", "") in places and self._processors:
             self._name(drawing, left, places["tlb", ""] + 13, "tlb")
-            physical.draw_lines(drawing, scene, start, places["tlb", ""], self._axes_right(left))
+            physical.draw_lines(drawing, scene, start, places["tlb", ""], left + self._width)
         if scene.log and ("log", "") in places:
             self._draw_log(drawing, left, places["log", ""])
-        return end
+        return at
 
     def _draw_links(
         self, drawing: Canvas, left: float, places: Mapping[RowName, float], rows: Mapping[RowName, float]
@@ -165,7 +161,7 @@ class Panel:
             return
         if not scene.book:
             drawing.text(start, top + 15, "nothing reserved", "quiet", face="sans")
-        edge = self._axes_right(left)
+        edge = left + self._width
         for part, line in zip(scene.book, self._lines, strict=True):
             begins = [
                 start + axis.span(other.span)[0]
@@ -199,7 +195,7 @@ class Panel:
 
     @property
     def _log_width(self) -> float:
-        return self._width - self._sizes.aside - 16
+        return self._width - 16
 
     @property
     def _broken(self) -> bool:
@@ -209,9 +205,6 @@ class Panel:
         # If memory below has the same borders, its numbers apply to the addresses as well.
         below = [self._axes.physical.ticks(name) for name in self._axes.physical.names]
         return any(axis.ticks(name) not in below for name in broken)
-
-    def _axes_right(self, left: float) -> float:
-        return left + self._width - self._sizes.aside
 
     def _raised(self, rows: Mapping[RowName, float]) -> float:
         return rows.get(("memory", ""), 0.0) - physical.BAR - physical.TICKS

@@ -55,12 +55,14 @@ class VmaPart(ScenePart, frozen=True, kw_only=True):
     gone: bool = False
 
 
-class RunPart(ScenePart, frozen=True, kw_only=True):
-    """A run of entries, or a gap with no entries.
+class EntryPart(ScenePart, frozen=True, kw_only=True):
+    """A run of page-table entries, a gap with no entries, or a translation cached by a processor.
 
+    :param task: the task whose page tables it is in, or came from
     :param mode: e.g. ``WC``; empty if there is no entry
     :param level: 1, 2 or 3; without entries, the depth of the tables
     :param marks: ``W`` writable, ``D`` dirty, ``A`` accessed, ``!P`` not present
+    :param stale: whether it is cached, but the page tables say otherwise
     """
 
     task: str
@@ -70,7 +72,7 @@ class RunPart(ScenePart, frozen=True, kw_only=True):
     level: int
     marks: str
     absent: str = ""
-    gone: bool = False
+    stale: bool = False
 
 
 class DevicePart(ScenePart, frozen=True, kw_only=True):
@@ -93,24 +95,12 @@ class BookPart(ScenePart, frozen=True, kw_only=True):
 
     span: Span
     mode: str
-    owner: str
-    leaked: bool
+    owner: str = ""
+    leaked: bool = False
     refs: int | None = None
     context: str = ""
     context_says: str = ""
     gone: bool = False
-
-
-class TlbPart(ScenePart, frozen=True, kw_only=True):
-    """A translation cached by a processor; *space* is the task whose page tables it came from."""
-
-    task: str
-    space: str
-    span: Span
-    target: Span | None
-    mode: str
-    marks: str
-    stale: bool
 
 
 class StateScene(msgspec.Struct, frozen=True):
@@ -131,10 +121,10 @@ class StateScene(msgspec.Struct, frozen=True):
     rule: str
     tasks: tuple[str, ...]
     vmas: tuple[VmaPart, ...] | None
-    runs: tuple[RunPart, ...] | None
+    runs: tuple[EntryPart, ...] | None
     devices: tuple[DevicePart, ...]
     book: tuple[BookPart, ...] | None
-    tlbs: dict[str, tuple[TlbPart, ...]] | None
+    tlbs: dict[str, tuple[EntryPart, ...]] | None
     log: tuple[tuple[str, str], ...]
     flushes: int | None
     unreached: str = ""

@@ -38,11 +38,10 @@ def draw_race(
     each = max((inner - words - across * SPACE) / max(across * len(tasks), 1), least)
     wide = max(inner, words + across * (len(tasks) * each + SPACE))
     sheet = Sheet(wide, scenes.key("race", width))
-    sheet.title(program.title or "A program", [program.asks, "Time runs down; each lane is a processor."])
+    sheet.title(program.title, [program.asks, "Time runs down; each lane is a processor."])
     for chart in charts:
         _Chart(sheet, chart, words, each, slim=slim).draw()
         sheet.at += 16
-    sheet.legend()
     machines = " and ".join(run.machine for run in runs)
     says = " ".join([f"On {machines}.", *(_said(run, lanes) for lanes, run in pairs)])
     return sheet.svg(f"{program.title}: lanes of {machines}", says, theme)

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pfnlab.present.picture.parts import (
     BookPart,
     DevicePart,
-    RunPart,
+    EntryPart,
     StateScene,
-    TlbPart,
     VmaPart,
     device_part,
     pages_part,
@@ -174,7 +173,7 @@ def _vma_part(vma: VmaSeen, step: Step, *, changed: bool, gone: bool = False) ->
     )
 
 
-def _run_parts(step: Step, before: Step | None, index: int) -> tuple[RunPart, ...] | None:
+def _run_parts(step: Step, before: Step | None, index: int) -> tuple[EntryPart, ...] | None:
     if step.ptes is None:
         return None
     earlier = None if before is None else before.ptes
@@ -193,34 +192,20 @@ def _marks(entry: TableEntry) -> str:
     return " ".join(mark for mark, flag in flags if flag in entry.flags)
 
 
-def _run_part(pte: PteSeen, *, changed: bool) -> RunPart:
-    entry = pte.table_entry
-    mode, level, marks = entry.mode, entry.level, _marks(entry)
-    place = pages_part("run", pte.task, pte.span)
-    if not mode:
+def _run_part(pte: PteSeen, *, changed: bool) -> EntryPart:
+    entry, target = pte.table_entry, pte.target if pte.table_entry.mode else None
+    says = f"{_of(pte.task)}page table at {pte.span}{_to(target)}: {pte.entry}"
+    rule = "S1.4 S5.5" if entry.level == 1 else "S5.6 S6.3"
+    beside = " ".join([pages_part("link", pte.task, pte.span), *_device(target)])
+    if not entry.mode:
         absent = "nothing" if entry.absent == "none" else entry.absent
-        says = f"{_of(pte.task)}page table at {pte.span}: {absent}, tables go down to level {level}"
-        return RunPart(
-            part=place, says=says, rule="S6.7", beside="", changed=changed, task=pte.task, span=pte.span,
-            target=None, mode="", level=level, marks="", absent=pte.entry,
-        )  # fmt: skip
-    target = "" if pte.target is None else f" to {_place(pte.target)}"
-    return RunPart(
-        part=place,
-        says=f"{_of(pte.task)}page table at {pte.span}{target}: {pte.entry}",
-        rule="S1.4 S5.5" if level == 1 else "S5.6 S6.3",
-        beside=" ".join(
-            [pages_part("link", pte.task, pte.span)]
-            + ([] if pte.target is None else [device_part(pte.target.name)])
-        ),
-        changed=changed,
-        task=pte.task,
-        span=pte.span,
-        target=pte.target,
-        mode=mode,
-        level=level,
-        marks=marks,
-    )
+        says = f"{_of(pte.task)}page table at {pte.span}: {absent}, tables go down to level {entry.level}"
+        rule, beside = "S6.7", ""
+    return EntryPart(
+        part=pages_part("run", pte.task, pte.span), says=says, rule=rule, beside=beside, changed=changed,
+        task=pte.task, span=pte.span, target=target, mode=entry.mode, level=entry.level,
+        marks=_marks(entry), absent="" if entry.mode else pte.entry,
+    )  # fmt: skip
 
 
 def _device_parts(step: Step | None, devices: Mapping[str, bool]) -> Iterator[DevicePart]:
@@ -266,8 +251,6 @@ def _book_parts(
                     changed=True,
                     span=entry.span,
                     mode=entry.mode,
-                    owner="",
-                    leaked=False,
                     gone=True,
                 )
             )
@@ -331,33 +314,23 @@ def _contexts(step: Step) -> dict[Span, list[tuple[int, Sequence[tuple[str, Span
 
 def _tlb_parts(
     step: Step, tlbs: Sequence[CachedTranslations], run: Run, index: int
-) -> dict[str, tuple[TlbPart, ...]]:
+) -> dict[str, tuple[EntryPart, ...]]:
     before = set(run.tlbs[index - 1]) if index else set[CachedTranslations]()
-    by_task: dict[str, list[TlbPart]] = {}
+    by_task: dict[str, tuple[EntryPart, ...]] = {}
     for seen in tlbs:
         entry = seen.table_entry
-        mode, marks = entry.mode, _marks(entry)
-        target = "" if seen.target is None else f" to {_place(seen.target)}"
         old = ", STALE: the page table says otherwise" if seen.stale else ""
-        part = TlbPart(
+        part = EntryPart(
             part=pages_part("tlb", seen.task, seen.span),
-            says=f"processor of {seen.task} remembers {seen.span}{target}, {mode}{old}",
+            says=f"processor of {seen.task} remembers {seen.span}{_to(seen.target)}, {entry.mode}{old}",
             rule="S8.3" if seen.stale else "S8.3.8",
-            beside=" ".join(
-                [*_runs_of(step, seen.space, seen.span)]
-                + ([] if seen.target is None else [device_part(seen.target.name)])
-            ),
+            beside=" ".join([*_runs_of(step, seen.space, seen.span), *_device(seen.target)]),
             changed=seen not in before,
-            task=seen.task,
-            space=seen.space,
-            span=seen.span,
-            target=seen.target,
-            mode=mode,
-            marks=marks,
-            stale=seen.stale,
-        )
-        by_task.setdefault(seen.task, []).append(part)
-    return {task: tuple(parts) for task, parts in by_task.items()}
+            task=seen.space, span=seen.span, target=seen.target, mode=entry.mode, level=1,
+            marks=_marks(entry), stale=seen.stale,
+        )  # fmt: skip
+        by_task[seen.task] = (*by_task.get(seen.task, ()), part)
+    return by_task
 
 
 def _runs_of(step: Step, task: str, span: Span) -> Iterator[str]:
@@ -373,5 +346,12 @@ def _of(task: str) -> str:
     return "" if task == MAIN_TASK else f"{task}: "
 
 
-def _place(span: Span) -> str:
-    return str(span) if span.pages else ("ordinary RAM" if span.name == "ram" else span.name)
+def _to(target: Span | None) -> str:
+    if target is None:
+        return ""
+    return f" to {target if target.pages else 'ordinary RAM' if target.name == 'ram' else target.name}"
+
+
+def _device(target: Span | None) -> list[str]:
+    """Return the id of the memory that an entry leads to, if it leads to any."""
+    return [] if target is None else [device_part(target.name)]

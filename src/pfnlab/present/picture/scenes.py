@@ -10,7 +10,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.checker.judging.history import kept_after
-from pfnlab.present.picture.axis import Axes, Axis, Dimensions, wished_width
+from pfnlab.present.picture.axis import Axes, Axis
 from pfnlab.present.picture.canvas import text_width
 from pfnlab.present.picture.parts import StateScene
 from pfnlab.present.picture.scene import scene_of
@@ -238,11 +238,13 @@ class Scenes:
         """True if a processor ever caches a translation that is no longer in the page tables."""
         return any(seen.stale for run in self.runs for tlbs in run.tlbs for seen in tlbs)
 
-    def wished(self, sizes: Dimensions, most: float) -> float:
-        """Return the width, at most *most*, at which every VMA has room for its name."""
+    def fits(self, width: float) -> bool:
+        """Return True if every VMA has room for its name on axes *width* pixels wide."""
+        axes = self.axes(width)
         seen = (vma for run in self.runs for step in run.steps for vma in step.vmas or ())
-        labels = dict.fromkeys((vma.span, text_width(f"{vma.span} {vma.perms}", 12) + 12) for vma in seen)
-        return wished_width(self.extents.virtual, labels, most) + sizes.margin
+        needed = dict.fromkeys((vma.span, text_width(f"{vma.span} {vma.perms}", 12) + 12) for vma in seen)
+        ends = ((*axes.virtual.span(span), need) for span, need in needed)
+        return axes.width <= width and all(right - left >= need for left, right, need in ends)
 
     @cached_property
     def _kept(self) -> list[list[Sequence[Span]]]:

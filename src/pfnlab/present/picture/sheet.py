@@ -7,6 +7,7 @@ from pfnlab.present.picture.canvas import Canvas, text_width, wrapped
 from pfnlab.present.picture.palette import MODES, ModeStyle, Theme, whole
 from pfnlab.present.picture.parts import ScenePart, StateScene
 
+_UNTITLED = "A program"
 _TITLE, _LINE, _HEAD_LINE, _LEGEND_LINE = 24.0, 18.0, 17.0, 26.0
 #: A result up to this fraction of the width goes on the right, a longer one below the operation.
 _RESULT = 0.4
@@ -61,7 +62,7 @@ class Sheet:
     def title(self, title: str, words: Sequence[str]) -> None:
         """Draw the title and the lines below it."""
         size = 17.0 if self.width > 440 else 15.0
-        for line in wrapped(title, self.width, size, "bold"):
+        for line in wrapped(title or _UNTITLED, self.width, size, "bold"):
             self.drawing.text(self.left, self.at + 15, line, size=size, face="bold")
             self.at += _TITLE
         for text in filter(None, words):
@@ -70,7 +71,7 @@ class Sheet:
                 self.at += _LINE
         self.at += 10
 
-    def legend(self) -> None:
+    def _legend(self) -> None:
         """Draw the signs used in the picture, with their meanings, on as many lines as needed."""
         drawing = self.drawing
         items: list[tuple[float, Callable[[float, float], None]]] = []
@@ -94,9 +95,10 @@ class Sheet:
         self.at += _LEGEND_LINE
 
     def svg(self, title: str, says: str, theme: Theme) -> str:
-        """Return the picture as text."""
+        """Return the picture as text, with its legend; *says* describes it in sentences."""
+        self._legend()
         wide, high = self.width + 2 * MARGIN, self.at + MARGIN / 2
-        return whole(wide, high, title, says, str(self.drawing), MODES, theme, self._prefix)
+        return whole(wide, high, title or _UNTITLED, says, str(self.drawing), MODES, theme, self._prefix)
 
 
 def head_height(scene: StateScene, width: float) -> float:
