@@ -101,20 +101,31 @@ def test_lines_of_prose_are_short(name: str) -> None:
     assert [] == [line for line in long if not line.startswith(("    ", "#"))]
 
 
-def test_a_table_that_is_too_wide_is_a_list() -> None:
-    """Its columns become lines with their names."""
-    wide = Table("c", ("", "first", "second"), ((cell("row"), cell("x" * 60), cell("y" * 30, "lit")),))
+def test_a_table_that_is_too_wide_is_wrapped() -> None:
+    """Within its columns, or in groups of columns where words are too long."""
+    words, word = " ".join("y" * 9 for _ in range(9)), "x" * 30
+    wrapped = Table("c", ("", "first", "second"), ((cell("row"), cell(words), cell(words, "lit")),))
+    grouped = Table("c", ("", *"abc"), ((cell("row"), cell(word), cell(word), cell(word)),))
 
-    text = mail(Document("t", "s", (wide,)))
+    lines, groups = (mail(Document("t", "s", (table,))).splitlines() for table in (wrapped, grouped))
 
-    assert f"    row\n      first   {'x' * 60}\n      second  {'y' * 30} <\n" in text
+    assert 72 >= max(map(len, (*lines, *groups)))
+    assert "          first                          second" in lines
+    assert 3 == sum(line.startswith("    row   x") for line in groups)
+
+
+def test_a_line_break_in_a_cell_leaves_no_table() -> None:
+    """The rest of the text stays in its preformatted line."""
+    table = Table("c", ("a",), ((cell("one\n# two"),),))
+
+    assert "    one # two\n" in mail(Document("t", "s", (table,)))
 
 
 def test_columns_of_a_table_stand() -> None:
     """Filled with spaces, as mail is read in typewriter face."""
     table = Table("c", ("a", "bb"), ((cell("1"), cell("2")), (cell("333"), cell("4", "lit"))))
 
-    assert "    a    bb\n    ---  ---\n    1    2\n    333  4 <\n" in mail(Document("t", "s", (table,)))
+    assert "    a     bb\n    1     2\n    333   4 <\n" in mail(Document("t", "s", (table,)))
 
 
 def test_a_command_stands_alone_on_its_line() -> None:

@@ -15,7 +15,6 @@ WRAPPING = {
     "present/document/terminal.py": "the printer",
     "base/terminal_text.py": "help, whose options stand beside their texts",
     "present/document/mail.py": "a mail has 72 columns",
-    "present/document/claims_part.py": "so has a reply with a claim",
     "export/recovered.py": "comments of a program",
 }
 

@@ -27,6 +27,17 @@ class Cell(msgspec.Struct, frozen=True):
     loud: str = ""
 
     @property
+    def signed_lines(self) -> tuple[str, ...]:
+        """The lines, or a dash if there are none for the sign of its tone to follow."""
+        return self.lines or ("-",) * (self.tone in SIGNS)
+
+    @property
+    def whole_tone(self) -> Tone:
+        """The tone of the cell as a whole: its own, or ``bad`` if one of its lines is."""
+        is_bad = self.loud and any(line.endswith(self.loud) for line in self.lines)
+        return self.tone or ("bad" if is_bad else "")
+
+    @property
     def text(self) -> str:
         """The lines joined into one."""
         return "; ".join(self.lines)

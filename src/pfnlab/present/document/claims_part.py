@@ -1,19 +1,19 @@
 """Part for ``discussions show``: a claim and its programs, with models and kernels side by side.
 
-The plain text, meant for a mailing list, has no markup. Its lines are short enough that mail clients do not
-break them; only program lines and commands may be longer, because they are copied as a whole.
+A reply for a mailing list has the same tables, no markup, and lines that mail clients do not break; only
+program lines and quoted words may be longer, because they are copied as a whole.
 """
 
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from textwrap import indent
 
-from pfnlab.base.inert import one_line, recorded_line, visible, visible_name
+from pfnlab.base.inert import one_line, recorded_line, visible_name
 from pfnlab.discussions.claim_results import ClaimAnswer, ClaimResult
 from pfnlab.present.document import blocks
 from pfnlab.present.document.mail import WIDTH
 from pfnlab.present.document.part import Part, part_of_result
+from pfnlab.present.document.terminal import text_of
 
 
 def part(content: ClaimResult) -> Part:
@@ -47,81 +47,81 @@ def _blocks(content: ClaimResult) -> Iterator[blocks.Block]:
     )
     yield blocks.Bullets(tuple(line for line in lines if line))
     for program in content.programs:
-        yield blocks.Code(program.file, program.text, f"{program.file}\n{indent(program.text, '  ')}")
-    head = ("asked", "program", "on", "models", "stock kernels", "patched kernels", "")
-    yield from blocks.headed("Results", head, map(_row, content.answers), 7)
+        yield blocks.Code(program.file, program.text, f"{program.file}\n{_indented(program.text, 2)}")
+    yield from _results(content.answers)
     commands = commands_of(content)
     if commands:
         yield blocks.Facts((("again", commands),))
     yield blocks.Paragraph(content.says)
 
 
+#: The columns of results; one that no machine has anything for is left out.
+_COLUMNS = ("on", "models", "stock kernels", "patched kernels", "")
+
+
+def _results(answers: Iterable[ClaimAnswer]) -> Iterator[blocks.Block]:
+    """Yield a table for each program and operation, with a row for each machine."""
+    for (file, asked), members in groupby(answers, key=lambda answer: (answer.file, answer.asked)):
+        columns = zip(_COLUMNS, *map(_row, members), strict=True)
+        head, *rows = zip(*(one for one in columns if any(cell.lines for cell in one[1:])), strict=True)
+        yield from blocks.headed(f"{asked} ({file})" if file else asked, head, rows, len(head))
+
+
 def _row(answer: ClaimAnswer) -> tuple[blocks.Cell, ...]:
     tone: blocks.Tone = "bad" if answer.word == "otherwise" else ""
     shown = (
-        blocks.cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
-        for shown in (answer.model, answer.kernel)
+        blocks.cell(text or "", "" if text == answer.expected else tone)
+        for text in (answer.model, answer.kernel, answer.patched)
     )
-    patched = blocks.cell("-" if answer.patched is None else answer.patched, tone)
-    return blocks.cells(
-        answer.asked, answer.file, answer.on, *shown, patched, blocks.cell(", ".join(remarks(answer)), tone)
-    )
+    remark = blocks.cell(", ".join(_remarks(answer)), tone)
+    return blocks.cells(answer.on.removeprefix("model:"), *shown, remark)
 
 
-def remarks(answer: ClaimAnswer) -> Iterator[str]:
+def _remarks(answer: ClaimAnswer) -> Iterator[str]:
     """Yield remarks on a result, e.g. that it contradicts the claim or is unexpected."""
     if answer.against:
-        yield "but"
+        yield "contradicts the claim"
     if answer.word != "as expected":
         yield f"{answer.word}, expected {answer.expected}"
 
 
-#: The indent of table rows, and the gap between columns.
-_INDENT, _GAP = "  ", "  "
-#: The minimum width of a table column.
-_NARROWEST = 9
-
-
 def claim_mail(content: ClaimResult) -> str:
-    """Return the text, ending in a newline."""
+    """Return the reply for a mailing list, ending in a newline."""
+    return re.sub(r"\n{3,}", "\n\n", text_of(_reply(content), WIDTH))
+
+
+def _reply(content: ClaimResult) -> Iterator[blocks.Block]:
     claim = content.claim
     # If only the month is known, it is "In January 2025".
     when = f"{'On' if claim.date[:1].isdigit() else 'In'} {claim.date}"
-    lines = [
-        *_wrapped(f"{when} {claim.author} wrote ({claim.message}):"),
-        "",
-        f"> {one_line(claim.quote)}",
-        "",
-        *_wrapped(f"We read this as: {claim.reading}"),
-        *_wrapped(f"The author hedged: “{claim.hedge}”." if claim.hedge else ""),
-        *_wrapped(f"Status: {claim.status}{f': {claim.because}' if claim.because else ''}."),
-    ]
+    yield from _lines(f"{when} {claim.author} wrote ({claim.message}):", "")
+    yield blocks.Paragraph(f"> {one_line(claim.quote)}", whole=True)
+    yield from _lines("", f"We read this as: {claim.reading}")
+    if claim.hedge:
+        yield from _lines(f"The author hedged: “{claim.hedge}”.")
+    yield from _lines(f"Status: {claim.status}{f': {claim.because}' if claim.because else ''}.")
     for program in content.programs:
-        text = (f"    {line}".rstrip() for line in visible(program.text).splitlines())
-        lines += ["", f"{one_line(program.file)}:", "", *text]
+        yield from _lines("", f"{one_line(program.file)}:", "")
+        yield blocks.Code("", _indented(program.text, 4))
     if content.answers:
-        lines += ["", "Results:", "", *_mail_answers(content.answers)]
+        yield from _lines("", "Results:")
+        yield from _results(content.answers)
     if content.model_only:
-        lines += ["", *_wrapped(f"No stock kernel shows it: {content.model_only}.")]
+        yield from _lines("", f"No stock kernel shows it: {content.model_only}.")
     for source in content.sources:
-        lines += ["", *_wrapped(f"The source says: {source}.")]
-    commands = commands_of(content)
-    if commands:
-        lines += ["", "To repeat it:", "", *(line for one in commands for line in _command(one))]
-    version = content.made.pfnlab
-    lines += ["", *_wrapped(f"{content.says} (claim {claim.number}, pfnlab {version})")]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+        yield from _lines("", f"The source says: {source}.")
+    if commands := commands_of(content):
+        yield from _lines("", "To repeat it:", "")
+        yield blocks.Code("", "\n".join(line for one in commands for line in _command(one)))
+    yield from _lines("", f"{content.says} (claim {claim.number}, pfnlab {content.made.pfnlab})")
 
 
-def _wrapped(text: str, margin: str = "") -> list[str]:
-    return textwrap.wrap(
-        one_line(text),
-        WIDTH,
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _lines(*texts: str) -> Iterator[blocks.Block]:
+    return map(blocks.Paragraph, texts)
+
+
+def _indented(text: str, columns: int) -> str:
+    return "\n".join(f"{' ' * columns}{line}".rstrip() for line in text.splitlines())
 
 
 def _command(command: str) -> Iterator[str]:
@@ -135,47 +135,3 @@ def _command(command: str) -> Iterator[str]:
         else:
             line = f"{line} {option}"
     yield line
-
-
-def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
-    """Yield a table for each program and operation, with a row for each machine."""
-    columns = ["on", "models", "stock kernels", "patched kernels"]
-    shown = [name for at, name in enumerate(columns) if not at or any(_cells(one)[at] for one in answers)]
-    keep = [columns.index(name) for name in shown]
-    rows = [[_cells(one)[place] or "-" for place in keep] for one in answers]
-    # The widest columns shrink until all of them fit.
-    widths = [max(map(len, column)) for column in zip(shown, *rows, strict=True)]
-    room = WIDTH - len(_INDENT) - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
-    yield from _mail_row(shown, widths)
-    yield f"{_INDENT}{_GAP.join('-' * width for width in widths)}"
-    about = groupby(zip(answers, rows, strict=True), key=lambda pair: (pair[0].file, pair[0].asked))
-    for (file, asked), members in about:
-        yield from _wrapped(f"{asked} ({file})" if file else asked)
-        for answer, row in members:
-            yield from _mail_row(row, widths)
-            for remark in remarks(answer):
-                yield from _wrapped(f"^ {_REMARKS.get(remark, remark)}", _INDENT * 2)
-
-
-#: Remarks that are too long for a column.
-_REMARKS = {"but": "this contradicts the claim"}
-
-
-def _cells(answer: ClaimAnswer) -> list[str]:
-    texts = answer.on.removeprefix("model:"), answer.model, answer.kernel, answer.patched
-    return [one_line(text or "") for text in texts]
-
-
-def _mail_row(cells: Iterable[str], widths: Sequence[int]) -> Iterator[str]:
-    """Yield the lines of a row, with each cell wrapped to its column's width."""
-    pieces = [
-        textwrap.wrap(text, width, break_on_hyphens=False) for text, width in zip(cells, widths, strict=True)
-    ]
-    for place in range(max(map(len, pieces), default=0)):
-        line = _GAP.join(
-            (piece[place] if place < len(piece) else "").ljust(width)
-            for piece, width in zip(pieces, widths, strict=True)
-        )
-        yield f"{_INDENT}{line}".rstrip()

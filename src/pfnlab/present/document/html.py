@@ -206,11 +206,11 @@ def _table(table: Table) -> Markup:
 
 
 def _cell(cell: Cell, is_first: bool) -> Markup:
-    text = together(cell.lines, _BREAK)
-    if cell.lines:
+    text = together(cell.signed_lines, _BREAK)
+    if text:
         text = element("code", text) if cell.code else text
         sign = SIGNS.get(cell.tone)
         text = together((text, element("span", sign, class_="sign"))) if sign else text
     if is_first and cell.lines:
-        return element("th", text, scope="row", class_=cell.tone)
-    return element("td", text, class_=cell.tone)
+        return element("th", text, scope="row", class_=cell.whole_tone)
+    return element("td", text, class_=cell.whole_tone)

@@ -2,10 +2,11 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from pfnlab.base.inert import markdown, markdown_begun, one_line, visible, visible_name
+from pfnlab.base.inert import markdown, markdown_begun, visible, visible_name
 from pfnlab.present.document import blocks
+from pfnlab.present.document.terminal import text_of
 
 #: The width in columns: mail clients break longer lines.
 WIDTH = 72
@@ -75,46 +76,17 @@ def _facts(block: blocks.Facts) -> Iterator[str]:
 
 
 def _table(table: blocks.Table) -> Iterator[str]:
-    """Yield the table as preformatted text aligned with spaces, or as a list if it is too wide."""
+    """Yield all columns of the table as the terminal's printer lays them out, as preformatted text."""
+    rows = tuple(tuple(map(_signed, row)) for row in table.rows)
+    places = tuple(range(len(table.head)))
+    whole = blocks.Table("", table.head, rows, places, headed=True, marked=True)
     yield from (*_wrapped(f"{table.caption}:"), "")
-    rows = [[_lines(cell) for cell in row] for row in table.rows]
-    columns = [[[one_line(name)] for name in table.head], *rows]
-    widths = [
-        max((len(line) for row in columns for line in row[place]), default=0)
-        for place in range(len(table.head))
-    ]
-    if sum(widths) + 2 * (len(widths) - 1) + 4 <= WIDTH:
-        yield from _drawn(columns, widths)
-        return
-    for row in rows:
-        yield from _listed(table.head, row)
+    yield from (f"    {line}".rstrip() for line in text_of([whole], WIDTH - 4).splitlines())
 
 
-def _drawn(rows: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> Iterator[str]:
-    for number, row in enumerate(rows):
-        for line in range(max(map(len, row), default=0)):
-            cells = [cell[line] if line < len(cell) else "" for cell in row]
-            drawn = "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True))
-            yield f"    {drawn}".rstrip()
-        if not number:
-            yield f"    {'  '.join('-' * width for width in widths)}"
-
-
-def _listed(head: Sequence[str], row: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a row as lines: the first cells joined into one line, each other cell on its own line."""
-    if not row:
-        return
-    if row[0]:
-        yield f"    {'; '.join(row[0])}"
-    width = max(map(len, map(one_line, head[1:])), default=0)
-    for name, lines in zip(head[1:], row[1:], strict=False):
-        for number, line in enumerate(lines):
-            yield f"      {one_line(name) if not number else '':<{width}}  {line}".rstrip()
-
-
-def _lines(cell: blocks.Cell) -> list[str]:
-    lines = [visible(line).replace("\n", " ").replace("\t", " ").rstrip() for line in cell.lines]
-    if lines and cell.tone in blocks.SIGNS:
+def _signed(cell: blocks.Cell) -> blocks.Cell:
+    """Return a cell whose lines are single ones, with the sign of its tone as text."""
+    lines = [" ".join(line.split("\n")) for line in cell.signed_lines]
+    if cell.tone in blocks.SIGNS:
         lines[-1] += blocks.SIGNS[cell.tone]
-    # A pale row belongs to the row above it.
-    return [f"  {line}" for line in lines] if cell.tone == "pale" else lines
+    return blocks.Cell(tuple(lines))

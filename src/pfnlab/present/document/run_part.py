@@ -6,9 +6,10 @@ from itertools import groupby
 from pfnlab.base.units import number_of
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, cell
 from pfnlab.present.document.part import Part, figures_on_demand, origin_rows, program_code, section
+from pfnlab.present.document.run_table import seen, steps_table
 from pfnlab.present.report.run_result import SHOWN, About, RunStatus, statements, status_of, why_of
-from pfnlab.present.report.table import TableRow, rows_by_step
-from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
+from pfnlab.present.report.table import rows_by_step
+from pfnlab.programs.runs.cells import ROWS, TRACE_ROWS
 from pfnlab.programs.runs.cells import cell as field_lines
 from pfnlab.programs.runs.compared import RunResult
 
@@ -68,9 +69,9 @@ def _tables(result: RunResult, fields: Sequence[str]) -> Iterator[Block]:
     """Yield the steps with rows for *fields* and, if there are more rows, with all of them."""
     by_step = list(rows_by_step(result, TRACE_ROWS))
     shown, whole = ([row for step in by_step for row in step.of(some)] for some in (fields, TRACE_ROWS))
-    yield _steps("Step by step", shown, result.machines)
+    yield steps_table("Step by step", shown, result.machines)
     if len(whole) > len(shown):
-        table = _steps("All observations", whole, result.machines)
+        table = steps_table("All observations", whole, result.machines)
         yield from section("All observations, with entries and kernel calls", table, folded=True)
 
 
@@ -89,29 +90,4 @@ def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
                 for run in result.runs
             ]
             name = cell("" if number else f"{step + 1}. {op}", code=True)
-            yield name, cell(field), *(_seen(lines, lines != values[0]) for lines in values)
-
-
-def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> Table:
-    return Table(
-        caption,
-        ("", *machines),
-        tuple(
-            (
-                cell(
-                    row.label.strip(),
-                    "pale" if row.label.startswith(" ") else "",
-                    code=not row.label.startswith(" "),
-                ),
-                *(_seen(lines, place in row.lit) for place, lines in enumerate(row.cells)),
-            )
-            for row in rows
-        ),
-    )
-
-
-def _seen(lines: tuple[str, ...], lit: bool) -> Cell:
-    """Return a machine's observation, highlighted if it differs from the first machine's."""
-    if lit:
-        return Cell(lines or (NOTHING,), "lit", True)
-    return Cell(lines, "bad" if any(line.endswith(LEAKED) for line in lines) else "", True)
+            yield name, cell(field), *(seen(lines, lines != values[0]) for lines in values)

@@ -48,8 +48,7 @@ def run_blocks(
     rows = step_rows(result, fields)
     yield from _title(result, name)
     machines = tuple(run.machine for run in result.runs)
-    cells = tuple((cell(row.label), *_cells(row)) for row in rows)
-    yield Table("", ("", *machines), cells, tuple(range(len(machines) + 1)), headed=True, marked=True)
+    yield steps_table("", rows, machines)
     if legend := "; ".join(_legend(rows)):
         yield Paragraph(legend)
     shown = ("result", *fields)
@@ -67,9 +66,20 @@ def _title(result: RunResult, name: str) -> Iterator[Block]:
         yield Paragraph(result.program.asks)
 
 
-def _cells(row: TableRow) -> Iterator[Cell]:
-    for place, lines in enumerate(row.cells):
-        yield Cell(lines, "lit" if place in row.lit else "", loud=LEAKED)
+def steps_table(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> Table:
+    """Return the table of steps: operations with the effects below them, and a column for each machine."""
+    cells = []
+    for row in rows:
+        is_effect = row.label.startswith(" ")
+        label = cell(row.label, "pale" if is_effect else "", code=not is_effect)
+        cells.append((label, *(seen(lines, place in row.lit) for place, lines in enumerate(row.cells))))
+    columns = tuple(range(len(machines) + 1))
+    return Table(caption, ("", *machines), tuple(cells), columns, headed=True, marked=True)
+
+
+def seen(lines: tuple[str, ...], lit: bool) -> Cell:
+    """Return a machine's observation, highlighted if it differs from the first machine's."""
+    return Cell(lines, "lit" if lit else "", True, LEAKED)
 
 
 def _legend(rows: Sequence[TableRow]) -> Iterator[str]:
