@@ -9,7 +9,6 @@ from for_each import for_each
 
 from pfnlab.base.errors import Defect, LostGuest, Misuse, PolicyError, ProgramError, Undecided
 from pfnlab.base.files import Unreadable
-from pfnlab.campaign.plan_file import PlanMistakes
 
 
 @for_each(
@@ -23,7 +22,6 @@ from pfnlab.campaign.plan_file import PlanMistakes
         LostGuest("it does not answer", "panic", "ok"),
         Defect("cannot be"),
         Unreadable(Path("a.pfn"), "this is not UTF-8"),
-        PlanMistakes(["c.toml: one", "c.toml: two"]),
     ],
     ids=lambda error: type(error).__name__,
 )

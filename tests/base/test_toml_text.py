@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.toml_text import MOST_TOML, package_tables, toml_content
+from pfnlab.base.toml_text import MOST_TOML, package_tables, toml_content, toml_struct
 
 
 @pytest.fixture
@@ -77,3 +77,36 @@ def test_tables_of_the_package_have_the_form_that_is_asked_for() -> None:
 
     with pytest.raises(msgspec.ValidationError, match=r"palette\.toml: .*unknown field"):
         package_tables("pfnlab.present.picture", "palette.toml", Other)
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    names: tuple[str, ...]
+    size: int | None = None
+
+
+class _Form(msgspec.Struct, forbid_unknown_fields=True):
+    row: tuple[_Row, ...] = ()
+    head: _Row | None = None
+
+
+@for_each(
+    ("text", "says"),
+    [
+        ("[[row]]\nnames = []\n[[row]]\nnames = [1]", "[[row]] 2, names: write text, not a whole number"),
+        ("[[row]]\nnames = []\nsize = 'x'", "[[row]] 1, size: write a whole number, not text"),
+        ("[[row]]", "[[row]] 1: write the missing key `names`"),
+        ("[head]\nnames = 3", "[head], names: write a list, not a whole number"),
+        ("[head]\nnames = []\nsiz = 3", "head: there is no key `siz`: did you mean `size`?"),
+        ("[row]", "row: write [[row]], not [row]"),
+        ("rows = 1", "there is no key `rows`: did you mean `row`?"),
+        ('"a - at `$.row" = 1', "there is no key `a - at `$.row`: write one of row, head"),
+        ('"a` - at `$.head.size.x" = 1', "[head], size, x: there is no key `a`"),
+        ('"a\\n\\u001b" = 1', "there is no key `a \\x1b`: write one of row, head"),
+    ],
+)
+def test_what_does_not_fit_a_form_is_said_with_its_place(text: str, says: str) -> None:
+    """In one line, with what to write instead."""
+    with pytest.raises(Misuse) as refused:
+        toml_struct(toml_content(text, "x.toml"), "x.toml", _Form)
+
+    assert f"x.toml: {says}" == str(refused.value)

@@ -1,8 +1,9 @@
-"""The file of a campaign: a line for every mistake, with where it is and what to write instead."""
+"""The file of a campaign: a line for a mistake, with where it is and what to write instead."""
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_campaigns import SMALL, small
 
+from pfnlab.base.errors import Misuse
 from pfnlab.base.files import Unreadable
 from pfnlab.base.schema_files import campaign_file_text
 from pfnlab.campaign.plan import (
@@ -28,7 +30,7 @@ from pfnlab.campaign.plan import (
     NightlyTable,
     SweepTable,
 )
-from pfnlab.campaign.plan_file import PlanMistakes, plan_of, read_plan
+from pfnlab.campaign.plan_file import plan_of, read_plan
 from pfnlab.campaign.running import begin_campaign, stored_plan
 from pfnlab.campaign.store.rows import VERDICTS
 from pfnlab.campaign.store.store import Store
@@ -56,12 +58,12 @@ NIGHTLY = HEAD + "[nightly]\n"
 
 
 def mistakes(text: str, *, trust: bool = False) -> list[str]:
-    """The lines that a text is refused with; none where it is a plan."""
+    """The line that a text is refused with; none where it is a plan."""
     try:
         plan_of(text, "c.toml", trust=trust)
-    except PlanMistakes as refused:
-        assert all("\n" not in line for line in refused.mistakes)
-        return refused.mistakes
+    except Misuse as refused:
+        assert "\n" not in str(refused)
+        return [str(refused)]
     return []
 
 
@@ -82,124 +84,130 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("form = 2\n" + FUZZ, "c.toml:1: form: the form of the file is 1, not 2: use the newer pfnlab"),
-        ('name = "n"\n' + FUZZ, "c.toml: form: it is missing: write form = 1"),
-        ("form = 1\n" + FUZZ, 'c.toml: name: it is missing: write name = "nightly"'),
-        ('form = 1\nname = "A b"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
-        ("form = 1\nname = 3\n" + FUZZ, 'c.toml:2: name: this is text: write name = "nightly"'),
-        (HEAD, "c.toml: it has no work: add [[fuzz]]"),
-        (HEAD + "[fuz]\n" + FUZZ, "c.toml: fuz: there is no such key: did you mean `fuzz`?"),
-        (HEAD + "[fuzz]\nseed = 1\n", "c.toml: fuzz: these are tables: begin each with [[fuzz]]"),
-        (HEAD + "limits = 3\n" + FUZZ, "c.toml:3: limits: this is a table: begin it with [limits]"),
-        (HEAD + "[limits]\nsecnds = 3\n" + FUZZ, "c.toml:4: [limits], secnds: there is no such key: did you"),
-        (HEAD + "[limits]\ntries = 0\n" + FUZZ, "c.toml:4: [limits], tries: this is more than 0, not 0"),
-        (HEAD + '[limits]\ntries = "a"\n' + FUZZ, 'c.toml:4: [limits], tries: write tries = 3, not "a"'),
+        ("form = 2\nfurther = 3\n" + FUZZ, "c.toml: form: the form of the file is 1: use the newer pfnlab"),
+        ('name = "n"\n' + FUZZ, "c.toml: write the missing key `form`"),
+        ("form = 1\n" + FUZZ, "c.toml: write the missing key `name`"),
+        ('form = 1\nname = "A b"\n' + FUZZ, "c.toml: name: a name is at most 64 small letters"),
+        ("form = 1\nname = 3\n" + FUZZ, "c.toml: name: write text, not a whole number"),
+        (HEAD, "c.toml: it has no work: add [[fuzz]] or [[check]]"),
+        (HEAD + "[fuz]\n" + FUZZ, "c.toml: there is no key `fuz`: did you mean `fuzz`?"),
+        (HEAD + "[fuzz]\nseed = 1\n", "c.toml: fuzz: write [[fuzz]], not [fuzz]"),
+        (HEAD + "limits = 3\n" + FUZZ, "c.toml: limits: write a table, not a whole number"),
+        (
+            HEAD + "[limits]\nsecnds = 3\n" + FUZZ,
+            "c.toml: limits: there is no key `secnds`: did you mean `sec",
+        ),
+        (HEAD + "[limits]\ntries = 0\n" + FUZZ, "c.toml: [limits], tries: write a whole number >= 1"),
+        (HEAD + '[limits]\ntries = "a"\n' + FUZZ, "c.toml: [limits], tries: write a whole number, not text"),
         (
             HEAD + "[budget]\nseconds = -1\n" + FUZZ,
-            "c.toml:4: [budget], seconds: this is more than 0, not -1",
+            "c.toml: [budget], seconds: write a decimal number > 0.0",
         ),
         (
             HEAD + '[count]\nverdicts = ["differ"]\n' + FUZZ,
-            "c.toml:4: [count], verdicts: there is no verdict",
+            "c.toml: [count], verdicts: there is no verdict",
         ),
         (
             HEAD + FUZZ + "[[fuzz]]\nseed = 1\n",
-            "c.toml:5: [[fuzz]] 2: machines is missing: write",
+            "c.toml: [[fuzz]] 2: write the missing key `machines`",
         ),
         (
             HEAD + FUZZ + FUZZ + "sed = 1\n",
-            "c.toml:7: [[fuzz]] 2, sed: there is no such key: did",
+            "c.toml: [[fuzz]] 2: there is no key `sed`: did",
         ),
-        (HEAD + FUZZ + "programs = 0\n", "c.toml:5: [[fuzz]] 1, programs: this is more than 0, not 0"),
-        (HEAD + FUZZ + "leaves = true\n", "c.toml:5: [[fuzz]] 1, leaves: only mappings of the driver"),
-        (HEAD + FUZZ + 'look = "far"\n', "c.toml:5: [[fuzz]] 1, look: there is no way to look 'far'"),
-        (HEAD + '[[fuzz]]\nmachines = [["model:6.1"]]\n', "c.toml:4: [[fuzz]] 1, machines: a single machine"),
+        (HEAD + FUZZ + "programs = 0\n", "c.toml: [[fuzz]] 1, programs: write a whole number >= 1"),
+        (HEAD + FUZZ + "leaves = true\n", "c.toml: [[fuzz]] 1, leaves: only mappings of the driver"),
+        (HEAD + FUZZ + 'look = "far"\n', "c.toml: [[fuzz]] 1, look: there is no way to look 'far'"),
+        (HEAD + '[[fuzz]]\nmachines = [["model:6.1"]]\n', "c.toml: [[fuzz]] 1, machines: a single machine"),
         (
             HEAD + '[[fuzz]]\nmachines = [["model:6.1", "moddel:7"]]\n',
-            "c.toml:4: [[fuzz]] 1, machines: there is",
+            "c.toml: [[fuzz]] 1, machines: there is",
         ),
         (
             HEAD + '[[check]]\nmachines = ["model:99"]\n',
-            "c.toml:4: [[check]] 1, machines: there is no kernel",
+            "c.toml: [[check]] 1, machines: there is no kernel",
         ),
         (
             HEAD + '[[check]]\nmachines = ["qemu:7.2"]\n',
-            "c.toml:4: [[check]] 1, machines: qemu:7.2 cannot be",
+            "c.toml: [[check]] 1, machines: qemu:7.2 cannot be",
         ),
-        (HEAD + "[[check]]\nmachines = []\n", "c.toml:4: [[check]] 1, machines: name at least one machine"),
-        (HEAD + CHECK + 'scopes = ["smal"]\n', "c.toml:5: [[check]] 1, scopes: there is no scope `smal`"),
-        (HEAD + CHECK + 'policies = ["tracker"]\n', "c.toml:5: [[check]] 1, policies: there is no policy"),
+        (HEAD + "[[check]]\nmachines = []\n", "c.toml: [[check]] 1, machines: this list is empty"),
+        (HEAD + CHECK + 'scopes = ["smal"]\n', "c.toml: [[check]] 1, scopes: there is no scope `smal`"),
+        (HEAD + CHECK + 'policies = ["tracker"]\n', "c.toml: [[check]] 1, policies: there is no policy"),
         (
             HEAD + CHECK + 'policies = ["trackers/x"]\n',
-            "c.toml:5: [[check]] 1, policies: there is no policy 'x'",
+            "c.toml: [[check]] 1, policies: there is no policy 'x'",
         ),
-        (HEAD + CHECK + 'properties = ["x"]\n', "c.toml:3: [[check]] 1"),
-        (HEAD + "[[meet]]\nkernels = []\n", "c.toml:4: [[meet]] 1, kernels: name at least one kernel"),
+        (HEAD + CHECK + 'properties = ["x"]\n', "c.toml: [[check]] 1"),
+        (HEAD + "[[meet]]\nkernels = []\n", "c.toml: [[meet]] 1, kernels: this list is empty"),
         (
             HEAD + '[[catalogue]]\nmachines = [["model:7.2"]]\nprograms = ["nothing-*"]\n',
-            "c.toml:5: [[catalogue]] 1, programs: ",
+            "c.toml: [[catalogue]] 1, programs: ",
         ),
         ("form = ", "c.toml: this is not TOML: "),
         (f"x = {'[' * 5000}", "c.toml: this is"),
         (f"x = {'9' * 5000}", "c.toml: a number has thousands of digits"),
-        ("form = true\n" + FUZZ, "c.toml:1: form: the form of the file is 1, not true: write form = 1"),
-        ("form = 2020-01-01\n" + FUZZ, "c.toml:1: form: the form of the file is 1, not 2020-01-01: write"),
-        (HEAD + FUZZ + "seed = 2020-01-01\n", "c.toml:5: [[fuzz]] 1, seed: write seed = 0, not 2020-01-01"),
-        (HEAD + FUZZ + "seed = 1e5\n", "c.toml:5: [[fuzz]] 1, seed: write seed = 0, not 100000.0"),
-        (HEAD + FUZZ + f"seed = 0x{'f' * 5000}\n", "c.toml:5: [[fuzz]] 1, seed: this is at most 9,007,199"),
+        ("form = true\n" + FUZZ, "c.toml: form: write a whole number, not true or false"),
+        ("form = 2020-01-01\n" + FUZZ, "c.toml: form: the form of the file is 1: write form = 1"),
+        (HEAD + FUZZ + "seed = 2020-01-01\n", "c.toml: [[fuzz]] 1, seed: write a whole number, not `date`"),
+        (HEAD + FUZZ + "seed = 1e5\n", "c.toml: [[fuzz]] 1, seed: write a whole number, not a decimal"),
+        (HEAD + FUZZ + f"seed = 0x{'f' * 5000}\n", "c.toml: [[fuzz]] 1, seed: write a whole number <= 9007"),
         (
             HEAD + FUZZ + f'seed = "{"x" * 5000}"\n',
-            f'c.toml:5: [[fuzz]] 1, seed: write seed = 0, not "{"x" * 56}...',
+            "c.toml: [[fuzz]] 1, seed: write a whole number, not text",
         ),
         (
             HEAD + FUZZ + f"seed = {'[' * 300}{']' * 300}\n",
-            "c.toml:5: [[fuzz]] 1, seed: write seed = 0, not [[[",
+            "c.toml: [[fuzz]] 1, seed: write a whole number, not a list",
         ),
-        (HEAD + FUZZ + '"a\\nb" = 1\n', 'c.toml:5: [[fuzz]] 1, "a b": there is no such key'),
-        (HEAD + '"\\u001b[2J" = 1\n' + FUZZ, 'c.toml:3: "\\\\x1b[2J": there is no such key'),
-        (HEAD + f"{'k' * 5000} = 1\n" + FUZZ, f'c.toml:3: "{"k" * 35}...: there is no such key'),
-        (HEAD + "fuzz = {}\n", "c.toml:3: fuzz: these are tables"),
-        (HEAD + "limits = { tries = -1 }\n" + FUZZ, "c.toml:3: [limits], tries: this is more than 0, not -1"),
-        (HEAD + "limits.tries = -1\n" + FUZZ, "c.toml:3: [limits], tries: this is more than 0, not -1"),
-        (HEAD + 'says = """\n[fuzz]\n"""\n' + FUZZ + "sed = 1\n", "c.toml:8: [[fuzz]] 1, sed: there is no"),
-        (HEAD + "[[meet]]\nkernels = ['nothing']\n", "c.toml:4: [[meet]] 1, kernels: no kernel"),
+        (HEAD + FUZZ + '"a\\nb" = 1\n', "c.toml: [[fuzz]] 1: there is no key `a b`: write one of"),
+        (HEAD + '"\\u001b[2J" = 1\n' + FUZZ, "c.toml: there is no key `\\x1b[2J`: write one of"),
+        (HEAD + f"{'k' * 5000} = 1\n" + FUZZ, f"c.toml: there is no key `{'k' * 40}`: write one of"),
+        (HEAD + "fuzz = {}\n", "c.toml: fuzz: write [[fuzz]], not [fuzz]"),
+        (HEAD + "limits = { tries = -1 }\n" + FUZZ, "c.toml: [limits], tries: write a whole number >= 1"),
+        (HEAD + "limits.tries = -1\n" + FUZZ, "c.toml: [limits], tries: write a whole number >= 1"),
+        (
+            HEAD + 'says = """\n[fuzz]\n"""\n' + FUZZ + "sed = 1\n",
+            "c.toml: [[fuzz]] 1: there is no key `sed`",
+        ),
+        (HEAD + "[[meet]]\nkernels = ['nothing']\n", "c.toml: [[meet]] 1, kernels: no kernel"),
         (
             HEAD + SWEEP + "scopes = ['pcie']\n",
-            "c.toml:5: [[sweep]] 1, scopes: there is no scope `pcie`: did you mean `pci`",
+            "c.toml: [[sweep]] 1, scopes: there is no scope `pcie`: did you mean `pci`",
         ),
         (
             HEAD + "[[sweep]]\nmachines = [['model:7.2']]\n",
-            "c.toml:4: [[sweep]] 1, machines: a single machine cannot be compared",
+            "c.toml: [[sweep]] 1, machines: a single machine cannot be compared",
         ),
-        (HEAD + SWEEP + "look = 'nose'\n", "c.toml:5: [[sweep]] 1, look: "),
-        (HEAD + SWEEP + "cells_per_shard = 0\n", "c.toml:5: [[sweep]] 1, cells_per_shard: "),
-        (HEAD + "[[meet]]\nkernels = ['6.12']\nprofile = 'x'\n", "c.toml:5: [[meet]] 1, profile: 'x' is no"),
-        (HEAD + CATALOGUE + "programs = ['-']\n", "c.toml:5: [[catalogue]] 1, programs: a campaign does not"),
+        (HEAD + SWEEP + "look = 'nose'\n", "c.toml: [[sweep]] 1, look: "),
+        (HEAD + SWEEP + "cells_per_shard = 0\n", "c.toml: [[sweep]] 1, cells_per_shard: "),
+        (HEAD + "[[meet]]\nkernels = ['6.12']\nprofile = 'x'\n", "c.toml: [[meet]] 1, profile: 'x' is no"),
+        (HEAD + CATALOGUE + "programs = ['-']\n", "c.toml: [[catalogue]] 1, programs: a campaign does not"),
         (
             HEAD + CATALOGUE + "programs = ['']\n",
-            "c.toml:5: [[catalogue]] 1, programs: there is no program ''",
+            "c.toml: [[catalogue]] 1, programs: there is no program ''",
         ),
         (
             HEAD + CATALOGUE + "programs = ['/dev/zero']\n",
-            "c.toml:5: [[catalogue]] 1, programs: /dev/zero: this",
+            "c.toml: [[catalogue]] 1, programs: /dev/zero: this",
         ),
         (
             HEAD + CHECK + "scopes = ['/dev/zero']\n",
-            "c.toml:5: [[check]] 1, scopes: /dev/zero: this is a device",
+            "c.toml: [[check]] 1, scopes: /dev/zero: this is a device",
         ),
         (
             HEAD + CHECK + "policies = ['trackers/\\n']\n",
-            "c.toml:5: [[check]] 1, policies: there is no policy",
+            "c.toml: [[check]] 1, policies: there is no policy",
         ),
-        (NIGHTLY + "kernel = 'nex'\n" + MEET, "c.toml:4: [nightly], kernel: no kernel 'nex'"),
-        (NIGHTLY + "known = ['missing']\n" + MEET, "c.toml:4: [nightly], known: there is no folder missing"),
-        (NIGHTLY + "known = []\n" + MEET, "c.toml:4: [nightly], known: name at least one folder"),
-        (NIGHTLY + CHECK, "c.toml:4: [[check]] 1: a night has only [[meet]] and [[fuzz]]"),
-        (NIGHTLY + FUZZ.replace("7.2", "tonigh"), "c.toml:5: [[fuzz]] 1, machines: there is no"),
-        (HEAD + FUZZ.replace("7.2", "tonight"), "c.toml:4: [[fuzz]] 1, machines: there is no"),
-        (f'form = 1\nname = "{"n" * 65}"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
-        ('form = 1\nname = "naïve"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
-        ('form = 1\nname = "n\\n"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
+        (NIGHTLY + "kernel = 'nex'\n" + MEET, "c.toml: [nightly], kernel: no kernel 'nex'"),
+        (NIGHTLY + "known = ['missing']\n" + MEET, "c.toml: [nightly], known: there is no folder missing"),
+        (NIGHTLY + "known = []\n" + MEET, "c.toml: [nightly], known: this list is empty"),
+        (NIGHTLY + CHECK, "c.toml: a night has only [[meet]] and [[fuzz]]: move [[check]]"),
+        (NIGHTLY + FUZZ.replace("7.2", "tonigh"), "c.toml: [[fuzz]] 1, machines: there is no"),
+        (HEAD + FUZZ.replace("7.2", "tonight"), "c.toml: [[fuzz]] 1, machines: there is no"),
+        (f'form = 1\nname = "{"n" * 65}"\n' + FUZZ, "c.toml: name: a name is at most 64 small letters"),
+        ('form = 1\nname = "naïve"\n' + FUZZ, "c.toml: name: a name is at most 64 small letters"),
+        ('form = 1\nname = "n\\n"\n' + FUZZ, "c.toml: name: a name is at most 64 small letters"),
     ],
 )
 def test_a_mistake_is_one_line(text: str, line: str) -> None:
@@ -229,7 +237,7 @@ def test_a_kernel_that_is_a_file_has_to_be_one(
 
     (said,) = mistakes(f"{HEAD}{text.format(name)}")
 
-    assert said.startswith("c.toml:4: [[") and f"{name} is not an x86 bzImage" in said
+    assert said.startswith("c.toml: [[") and f"{name} is not an x86 bzImage" in said
 
 
 def test_a_kernel_that_is_a_file_is_taken(tmp_path: Path) -> None:
@@ -244,82 +252,72 @@ def test_a_machine_is_named_on_one_line(name: str) -> None:
     """What follows a version may be that of a package."""
     (said,) = mistakes(f"{HEAD}{CATALOGUE.replace('model:7.2', name)}")
 
-    assert said.startswith("c.toml:4: [[catalogue]] 1, machines: ") and "no kernel" in said
-
-
-def test_every_mistake_has_a_line() -> None:
-    """All are said at once."""
-    text = HEAD + FUZZ + "programs = 0\nleaves = true\n" + CHECK + 'scopes = ["smal"]\n'
-
-    assert ["c.toml:5", "c.toml:6", "c.toml:9"] == [line.split(": ")[0] for line in mistakes(text)]
+    assert said.startswith("c.toml: [[catalogue]] 1, machines: ") and "no kernel" in said
 
 
 @pytest.mark.parametrize(
     ("table", "key", "value", "bound"),
     [
-        *[("[limits]\n", "seconds", value, "more than 0") for value in ("nan", "-inf", "0", "-1", "0.0")],
+        *[("[limits]\n", "seconds", value, "> 0.0") for value in ("nan", "-inf", "0", "-1", "0.0")],
+        *[("[limits]\n", "seconds", value, "<= 31536000.0") for value in ("inf", "1e300")],
+        *[("[budget]\n", "seconds", value, ".*") for value in ("nan", "inf", "0")],
+        *[("[limits]\n", key, value, ".*") for key in ("tries", "lost") for value in ("0", "1000001")],
+        *[("[budget]\n", "programs", value, ".*") for value in ("0", "1000000000001")],
+        *[(FUZZ, "seed", str(sign * ((1 << 53) + 1)), ".*") for sign in (1, -1)],
+        (FUZZ, "seed", str((1 << 63) - 1), "<= 9007199254740992"),
+        *[(MEET, "seed", str(sign * ((1 << 53) + 1)), ".*") for sign in (1, -1)],
         *[
-            ("[limits]\n", "seconds", value, "at most 31,536,000")
-            for value in ("inf", "1e300", "1" + "0" * 400)
-        ],
-        *[("[budget]\n", "seconds", value, "") for value in ("nan", "inf", "0")],
-        *[("[limits]\n", key, value, "") for key in ("tries", "lost") for value in ("0", "1000001")],
-        *[("[budget]\n", "programs", value, "") for value in ("0", "1000000000001")],
-        *[(FUZZ, "seed", str(sign * ((1 << 53) + 1)), "") for sign in (1, -1)],
-        (FUZZ, "seed", str((1 << 63) - 1), "at most 9,007,199,254,740,992"),
-        *[(MEET, "seed", str(sign * ((1 << 53) + 1)), "") for sign in (1, -1)],
-        *[
-            (table, "programs_per_shard", value, "")
+            (table, "programs_per_shard", value, ".*")
             for table in (FUZZ, CATALOGUE)
             for value in ("0", "1000000000001")
         ],
-        *[(table, "programs", value, "") for table in (FUZZ, MEET) for value in ("-1", "1000000000001")],
-        *[(CHECK, "depth", value, "") for value in ("-1", "1000001")],
-        *[(CHECK, "states", value, "") for value in ("0", "1000000000001")],
+        *[(table, "programs", value, ".*") for table in (FUZZ, MEET) for value in ("-1", "1000000000001")],
+        *[(CHECK, "depth", value, ".*") for value in ("-1", "1000001")],
+        *[(CHECK, "states", value, ".*") for value in ("0", "1000000000001")],
     ],
 )
 def test_a_number_has_bounds(table: str, key: str, value: str, bound: str) -> None:
-    """They are said, and the schema knows them too."""
+    """It is said, and the schema knows it too."""
     rest = "" if table.startswith("[[") else FUZZ
     text = f"{HEAD}{table}{key} = {value}\n{rest}"
 
     (line,) = mistakes(text)
 
-    assert f": this is {bound}" in line and ", not " in line and f": write {key} = " in line
+    assert re.fullmatch(rf"c\.toml: .*, {key}: write a (whole|decimal) number {bound}", line)
     assert refused_by_schema(text) or value == "nan"
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (CATALOGUE + "programs = []\n", "5: [[catalogue]] 1, programs: name at least one program: write"),
-        (CHECK + "scopes = []\n", "5: [[check]] 1, scopes: name at least one scope: write"),
-        (CHECK + "policies = []\n", "5: [[check]] 1, policies: name at least one policy: write"),
-        (CHECK + "properties = []\n", "5: [[check]] 1, properties: name at least one property: write"),
-        ("[[check]]\nmachines = []\n", "4: [[check]] 1, machines: name at least one machine: write"),
-        ("[[meet]]\nkernels = []\n", "4: [[meet]] 1, kernels: name at least one kernel: write"),
-        ("[[fuzz]]\nmachines = []\n", "4: [[fuzz]] 1, machines: name at least one machine: write"),
-        ("[[fuzz]]\nmachines = [[]]\n", "4: [[fuzz]] 1, machines: name at least one machine: write"),
+        (CATALOGUE + "programs = []\n", "[[catalogue]] 1, programs: this list is empty: write"),
+        (CHECK + "scopes = []\n", "[[check]] 1, scopes: this list is empty: write"),
+        (CHECK + "policies = []\n", "[[check]] 1, policies: this list is empty: write"),
+        (CHECK + "properties = []\n", "[[check]] 1, properties: this list is empty: write"),
+        ("[[check]]\nmachines = []\n", "[[check]] 1, machines: this list is empty: write"),
+        ("[[meet]]\nkernels = []\n", "[[meet]] 1, kernels: this list is empty: write"),
+        ("[[fuzz]]\nmachines = []\n", "[[fuzz]] 1, machines: this list is empty: write"),
+        ("[[fuzz]]\nmachines = [[]]\n", "[[fuzz]] 1, machines: this list is empty: write"),
         (
             CHECK + 'scopes = ["small", "small"]\n',
-            '5: [[check]] 1, scopes: "small" is named twice: leave one',
+            "[[check]] 1, scopes: small is named twice: leave one",
         ),
         (
             '[[catalogue]]\nmachines = [["model:7.2", "model:7.2"]]\n',
-            '4: [[catalogue]] 1, machines: "model:7.2" is',
+            "[[catalogue]] 1, machines: model:7.2 is",
         ),
         (
             '[[fuzz]]\nmachines = [["model:7.2", "model:7.3"], ["model:7.2", "model:7.3"]]\n',
-            "4: [[fuzz]] 1, machines: [",
+            "[[fuzz]] 1, machines: [",
         ),
-        ('[count]\nverdicts = ["lost", "lost"]\n' + FUZZ, '4: [count], verdicts: "lost" is named twice'),
+        ('[count]\nverdicts = ["lost", "lost"]\n' + FUZZ, "[count], verdicts: lost is named twice"),
     ],
 )
 def test_a_list_has_something_in_it_and_nothing_twice(text: str, says: str) -> None:
     """Nothing would be run, or counted twice; the schema refuses it too."""
     (line,) = mistakes(HEAD + text)
 
-    assert line.startswith(f"c.toml:{says}")
+    assert line.startswith(f"c.toml: {says}")
     assert refused_by_schema(HEAD + text)
 
 
@@ -329,18 +327,11 @@ def test_a_campaign_may_count_nothing_as_a_discovery() -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
-    """Lines are counted as without it."""
+    """Some editors write one."""
     text = "\ufeff" + HEAD + FUZZ
 
     assert [] == mistakes(text)
-    assert mistakes(text + "sed = 1\n")[0].startswith("c.toml:5: [[fuzz]] 1, sed: there is no such key")
-
-
-def test_mistakes_without_end_are_not_all_said() -> None:
-    """Who mends the first ones sees the others."""
-    found = mistakes(HEAD + "".join(f"k{number} = 1\n" for number in range(5000)) + FUZZ)
-
-    assert (21, "c.toml: there are more mistakes than these 20") == (len(found), found[-1])
+    assert mistakes(text + "sed = 1\n")[0].startswith("c.toml: [[fuzz]] 1: there is no key `sed`")
 
 
 def test_shards_have_a_bound() -> None:
@@ -572,5 +563,5 @@ def test_a_policy_that_ends_its_process_is_a_mistake(tmp_path: Path) -> None:
 
     text = f'{HEAD}[[check]]\nmachines = ["model:7.2,tracker={policy}"]\n'
 
-    says = f"c.toml:4: [[check]] 1, machines: {policy}: it ended the process it runs in (exit 0)"
+    says = f"c.toml: [[check]] 1, machines: {policy}: it ended the process it runs in (exit 0)"
     assert [says] == mistakes(text, trust=True)

@@ -67,13 +67,13 @@ def test_a_new_file_takes_none_that_is_there(folder: Path, ask: Ask) -> None:
     assert QUICK == (folder / "quick.toml").read_text(encoding="utf-8")
 
 
-def test_a_file_with_mistakes_is_misuse(folder: Path, ask: Ask) -> None:
-    """A line each."""
+def test_a_file_with_a_mistake_is_misuse(folder: Path, ask: Ask) -> None:
+    """It is one line."""
     (folder / "quick.toml").write_text("form = 1\n[[check]]\nscopes = 3\n", encoding="utf-8")
 
     for words in (["--check"], []):
         answer = ask("campaign", "run", *words, "quick.toml")
-        assert (2, 3) == (answer.code, len(answer.err.splitlines()))
+        assert (2, 1) == (answer.code, len(answer.err.splitlines()))
     assert not (folder / "pfnlab.db").exists()
 
 

@@ -330,15 +330,15 @@ def changes_of(policy: str) -> list[str]:
     """The changes to a model's name for the policies that *policy* selects, e.g. ``,tracker=exact``.
 
     :param policy: ``all``, a folder (``trackers``), or a policy in it (``trackers/exact``)
-    :raises KeyError: if there is no such policy
+    :raises Misuse: if there is no such policy
     """
     folder, slash, name = policy.partition("/")
     if policy == "all":
         return [change for seam in SEAM_OF for change in changes_of(seam)]
-    seam = SEAM_OF[folder]
-    names = policy_names(seam)
-    if slash and name not in names:
-        raise KeyError(name)
+    names = policy_names(seam) if (seam := SEAM_OF.get(folder)) else ()
+    if seam is None or (slash and name not in names):
+        folders = ", ".join(f'"{known}"' for known in SEAM_OF)
+        raise Misuse(f'there is no policy {name or folder!r}: write {folders}, "trackers/exact" or "all"')
     return [f",{seam}={one}" for one in ([name] if slash else names)]
 
 

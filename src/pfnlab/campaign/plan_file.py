@@ -1,10 +1,10 @@
-"""A campaign's file, read with a one-line error for every mistake."""
+"""A campaign's file, read with a one-line error for a mistake."""
 
 import re
-from collections.abc import Callable, Hashable, Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator
 from datetime import date
-from functools import partial
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,27 @@ from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.files import MOST_WRITTEN, check_regular, read_text
 from pfnlab.base.inert import one_line
 from pfnlab.base.spelling import did_you_mean
-from pfnlab.base.toml_text import MOST_TOML, toml_content
+from pfnlab.base.toml_text import MOST_TOML, toml_content, toml_place, toml_struct
 from pfnlab.campaign.night import on_kernel
-from pfnlab.campaign.plan import NEXT, NightlyTable, Plan, changes_of
+from pfnlab.campaign.plan import (
+    NEXT,
+    CatalogueTable,
+    CheckTable,
+    FuzzTable,
+    MeetTable,
+    NightlyTable,
+    Plan,
+    ReviewTable,
+    SweepTable,
+    changes_of,
+)
 from pfnlab.campaign.plan_files import PlanFiles
-from pfnlab.campaign.plan_form import KeyPlaces, form_mistakes, plan_without, sample
 from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.checker.review.designs import is_file, models_reviewed
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.hunt.fuzz.rounds import check_vocabulary, compared_together, looking_named
 from pfnlab.hunt.meeting.meet import model_version
 from pfnlab.hunt.sweep.swept_cells import cells_of
-from pfnlab.kernel.policies import SEAM_OF
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.own import files_in, is_path
 from pfnlab.kernel.policies.seams import POLICIES
@@ -31,27 +40,18 @@ from pfnlab.lab.images.bzimage import release_of
 from pfnlab.programs.runs.look import look_named
 from pfnlab.programs.runs.named_machines import name_machine, open_machine
 
-#: The maximum number of mistakes reported at once.
-_SAID = 20
+#: The format version that this pfnlab reads.
+FORM = 1
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_POLICIES = "write " + ", ".join(f'"{folder}"' for folder in SEAM_OF) + ', "trackers/exact" or "all"'
 _HERE = Path()
-
-
-class PlanMistakes(Misuse):
-    """A campaign file has mistakes; each gets a line."""
-
-    def __init__(self, mistakes: list[str]) -> None:
-        self.mistakes = mistakes
-        super().__init__("\n".join(mistakes))
 
 
 def read_plan(path: Path, *, trust: bool = False) -> Plan:
     """The plan in the file at *path*; relative paths in it start from its folder.
 
     :param trust: run the policies that its machines name; otherwise it is enough that they exist
-    :raises PlanMistakes: if it is not a plan
+    :raises Misuse: if it is not a plan
     :raises Unreadable: if it cannot be read
     """
     return plan_of(read_text(path, "campaign", MOST_TOML), str(path), path.parent, trust=trust)
@@ -61,145 +61,113 @@ def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False
     """The plan that *text* describes.
 
     :param trust: as for :func:`read_plan`
-    :raises PlanMistakes: if it is not a plan
+    :raises Misuse: if it is not a plan
     """
-    try:
-        content = toml_content(text, source)
-    except Misuse as wrong:
-        raise PlanMistakes([str(wrong)]) from None
-    places = KeyPlaces(text, source)
-    of_form = list(islice(form_mistakes(content, places), _SAID + 1))
-    mistakes = [line for line, _ in of_form]
-    plan = plan_without(content, [place for _, place in of_form])
-    if plan is not None:
-        files = PlanFiles(folder)
-        mistakes += islice(_Meaning(plan, places, files, trust).mistakes(), _SAID + 1)
-        if not mistakes and (too_many := _refused(partial(plan.check_number, files))):
-            mistakes = [f"{source}: {too_many}"]
-        if not mistakes:
-            return plan
-    if len(mistakes) > _SAID:
-        mistakes[_SAID:] = [f"{source}: there are more mistakes than these {_SAID}"]
-    raise PlanMistakes(mistakes)
+    content = toml_content(text, source)
+    if (form := content.get("form", FORM)) != FORM:
+        newer = isinstance(form, int) and form > FORM
+        remedy = "use the newer pfnlab that wrote it" if newer else f"write form = {FORM}"
+        raise Misuse(f"{source}: form: the form of the file is {FORM}: {remedy}")
+    plan = toml_struct(content, source, Plan)
+    # A machine or a scope may occur in many tables.
+    accepted = set[Hashable]()
+    for path, check, *arguments in _checks(plan, content, PlanFiles(folder), trust):
+        if (asked := (check, *arguments)) in accepted:
+            continue
+        try:
+            check(*arguments)
+        except Misuse as wrong:
+            # The program and caret below the message do not fit on one line.
+            words = str(wrong).partition("\n")[0] if isinstance(wrong, ProgramError) else str(wrong)
+            raise Misuse(f"{toml_place(source, path)}: {one_line(words)}") from None
+        accepted.add(asked)
+    return plan
 
 
-class _Meaning:
+#: The path of a value, the code that raises Misuse if it is wrong, and the arguments of that code.
+_Check = tuple[Any, ...]
+
+
+def _checks(plan: Plan, content: dict[str, Any], files: PlanFiles, trust: bool) -> Iterator[_Check]:
     """Checks for names that do not exist, and for values that do not go together."""
+    yield ".name", _check_name, plan.name
+    yield "", _check_work, plan.nightly is None, tuple(name for name in TASK_NAMES if getattr(plan, name))
+    for path, value in _lists(content):
+        yield path, _check_list, tuple(map(str, value)), path
+    yield from ((".count.verdicts", _check_verdict, verdict) for verdict in plan.count.verdicts)
+    if plan.nightly is not None:
+        kernel = plan.nightly.kernel
+        if kernel == NEXT:
+            # A kernel to check the plan with, before the one of a night is chosen.
+            kernel = known_versions()[-1]
+        yield ".nightly.kernel", _check_machine, f"qemu:{kernel}", trust
+        yield ".nightly.kernel", _check_night, kernel, trust
+        yield from ((".nightly.known", files.findings, folder) for folder in plan.nightly.known)
+        plan = on_kernel(plan, kernel, date.today())
+    for task in TASK_NAMES:
+        for number, table in enumerate(getattr(plan, task)):
+            for key, *check in _table_checks(table, files, trust):
+                yield f".{task}[{number}].{key}", *check
+    yield "", plan.check_number, files
 
-    def __init__(self, plan: Plan, places: KeyPlaces, files: PlanFiles, trust: bool) -> None:
-        self._plan, self._places, self._files, self._trust = plan, places, files, trust
-        # A machine or a scope may occur in many tables.
-        self._known: dict[Hashable, str] = {}
 
-    def mistakes(self) -> Iterator[str]:
-        """One line per mistake."""
-        plan, places = self._plan, self._places
-        if plan.nightly is not None:
-            yield from self._nightly(plan.nightly)
-            plan = on_kernel(plan, self._some_kernel(plan.nightly), date.today())
-        if not NAME.fullmatch(plan.name):
-            at = places.at(key="name")
-            yield f'{at}: a name is at most 64 small letters, digits, dots and dashes: write name = "nightly"'
-        for verdict in plan.count.verdicts:
-            if verdict not in VERDICTS:
-                at = places.at("count", 0, "verdicts")
-                yield f"{at}: there is no verdict {verdict!r}{did_you_mean(verdict, VERDICTS)}"
-        for name in TASK_NAMES:
-            for place, table in enumerate(getattr(plan, name)):
-                for key, what in self._tried(name, table):
-                    if what:
-                        yield f"{places.at(name, place, key)}: {what}"
-
-    def _nightly(self, nightly: NightlyTable) -> Iterator[str]:
-        """The mistakes in what makes a campaign nightly, and the work that no night can have."""
-        if nightly.kernel != NEXT and (what := self._refusal(_check_night, nightly.kernel, self._trust)):
-            yield f"{self._places.at('nightly', 0, 'kernel')}: {what}"
-        for folder in nightly.known:
-            if what := self._refusal(self._files.findings, folder):
-                yield f"{self._places.at('nightly', 0, 'known')}: {what}"
-        for name in TASK_NAMES:
-            if getattr(self._plan, name) and name not in ("fuzz", "meet"):
-                at = self._places.at(name)
-                yield f"{at}: a night has only [[meet]] and [[fuzz]]: move this into another file"
-
-    def _some_kernel(self, nightly: NightlyTable) -> str:
-        """A kernel to check the plan with, before the one of a night is chosen."""
-        if nightly.kernel == NEXT or self._refusal(_check_night, nightly.kernel, self._trust):
-            return known_versions()[-1]
-        return nightly.kernel
-
-    def _tried(self, name: str, table: Any) -> Iterator[tuple[str, str]]:
-        """The keys in one table whose values are refused by the code that uses them, with the reasons."""
-        for machine in _machines(table):
-            yield "machines", self._refusal(_check_machine, machine, self._trust)
-        if name == "check":
-            for machine in table.machines:
-                if machine.startswith("qemu:"):
-                    yield "machines", f"{machine} cannot be searched: name a model"
-            for policy in table.policies:
-                yield "policies", self._refusal(changes_of, policy)
-            for scope in table.scopes:
-                yield "scopes", self._refusal(self._check_scope, scope, table.properties)
-        elif name == "fuzz":
-            yield "leaves", self._refusal(check_vocabulary, table.vocabulary)
-            for machines in table.machines:
-                if len(machines) == 1:
-                    what = "a single machine cannot be compared"
-                    yield "machines", f"{what}: write {sample('fuzz', 'machines')}"
-            if table.look:
-                yield "look", self._refusal(looking_named, table.look)
-        elif name == "catalogue":
-            yield "programs", self._refusal(self._files.programs, table.programs)
-            if table.look:
-                yield "look", self._refusal(look_named, table.look)
-        elif name == "sweep":
-            for machines in table.machines:
-                yield "machines", self._refusal(compared_together, machines)
-            for scope in table.scopes:
-                yield "scopes", self._refusal(cells_of, scope)
-            if table.look:
-                yield "look", self._refusal(looking_named, table.look)
-        elif name == "review":
+def _table_checks(table: Any, files: PlanFiles, trust: bool) -> Iterator[_Check]:
+    """The checks of one table, with keys in place of paths."""
+    yield from (("machines", _check_machine, machine, trust) for machine in _machines(table))
+    if look := getattr(table, "look", ""):
+        yield "look", look_named if isinstance(table, CatalogueTable) else looking_named, look
+    match table:
+        case CheckTable():
+            yield from (("machines", _check_searched, machine) for machine in table.machines)
+            yield from (("policies", changes_of, policy) for policy in table.policies)
+            yield from (("scopes", _check_scope, scope, table.properties, files) for scope in table.scopes)
+        case FuzzTable():
+            yield "leaves", check_vocabulary, table.vocabulary
+            yield from (("machines", _check_compared, machines) for machines in table.machines)
+        case CatalogueTable():
+            yield "programs", files.programs, table.programs
+        case SweepTable():
+            yield from (("machines", compared_together, machines) for machines in table.machines)
+            yield from (("scopes", cells_of, scope) for scope in table.scopes)
+        case ReviewTable():
+            yield from (("bases", _check_base, base, trust) for base in table.bases)
             for base, design in product(table.bases, table.designs):
-                yield from self._reviewed(base, design)
-        else:
-            for kernel in table.kernels:
-                yield "kernels", self._refusal(_check_machine, f"qemu:{kernel}", self._trust)
+                yield "designs", _check_design, base, design, trust
+        case MeetTable():
+            yield from (("kernels", _check_machine, f"qemu:{kernel}", trust) for kernel in table.kernels)
             if table.profile:
-                yield "profile", self._refusal(model_version, table.profile)
-
-    def _reviewed(self, base: str, design: str) -> Iterator[tuple[str, str]]:
-        """The mistakes in the base and the design of one review."""
-        yield "bases", self._refusal(_check_base, base, self._trust)
-        yield "designs", self._refusal(_check_design, base, design, self._trust)
-
-    def _check_scope(self, scope: str, properties: tuple[str, ...]) -> None:
-        questions(list(properties), self._files.scope(scope))
-
-    def _refusal(self, what: Callable[..., Any], *arguments: Hashable) -> str:
-        """The error message that *what* gives for these arguments; empty if it accepts them."""
-        asked = (what, arguments)
-        if asked not in self._known:
-            self._known[asked] = _refused(partial(what, *arguments))
-        return self._known[asked]
+                yield "profile", model_version, table.profile
 
 
-def _refused(what: Callable[[], Any]) -> str:
-    try:
-        what()
-    except (Misuse, KeyError) as wrong:
-        words = str(wrong) if isinstance(wrong, Misuse) else f"there is no policy {wrong}: {_POLICIES}"
-        # The program and caret below the message do not fit on one line.
-        return one_line(words.partition("\n")[0] if isinstance(wrong, ProgramError) else words)
-    return ""
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Misuse('a name is at most 64 small letters, digits, dots and dashes: write name = "nightly"')
+
+
+def _check_work(every_task: bool, tasks: tuple[str, ...]) -> None:
+    if not tasks:
+        raise Misuse(f"it has no work: add {' or '.join(f'[[{name}]]' for name in TASK_NAMES)}")
+    for name in tasks:
+        if not every_task and name not in ("fuzz", "meet"):
+            raise Misuse(f"a night has only [[meet]] and [[fuzz]]: move [[{name}]] into another file")
+
+
+def _check_list(items: tuple[str, ...], path: str) -> None:
+    """Check that something is run, and nothing counted twice."""
+    # A campaign in which nothing counts as a discovery makes sense.
+    if not items and path != ".count.verdicts":
+        raise Misuse("this list is empty: write something in it, or leave the key out")
+    for item, times in Counter(items).most_common(1):
+        if times > 1:
+            raise Misuse(f"{item} is named twice: leave one out")
+
+
+def _check_verdict(verdict: str) -> None:
+    if verdict not in VERDICTS:
+        raise Misuse(f"there is no verdict {verdict!r}{did_you_mean(verdict, VERDICTS)}")
 
 
 def _check_machine(spec: str, trust: bool) -> None:
-    """Check a machine's name.
-
-    :param trust: run the policy files that it names
-    :raises Misuse: if there is no such machine
-    """
     if (files := files_in(spec)) and trust:
         from pfnlab.base.supervised import supervised
 
@@ -216,8 +184,21 @@ def _check_machine(spec: str, trust: bool) -> None:
 
 
 def _check_night(kernel: str, trust: bool) -> None:
-    _check_machine(f"qemu:{kernel}", trust)
     _check_machine(NightlyTable(kernel).machines[0], trust)
+
+
+def _check_searched(machine: str) -> None:
+    if machine.startswith("qemu:"):
+        raise Misuse(f"{machine} cannot be searched: name a model")
+
+
+def _check_compared(machines: tuple[str, ...]) -> None:
+    if len(machines) == 1:
+        raise Misuse('a single machine cannot be compared: write machines = [["model:6.1", "model:7.2"]]')
+
+
+def _check_scope(scope: str, properties: tuple[str, ...], files: PlanFiles) -> None:
+    questions(list(properties), files.scope(scope))
 
 
 def _check_base(base: str, trust: bool) -> None:
@@ -243,8 +224,18 @@ def _packaged(change: str) -> str:
     return f"{name}={next(iter(known))}" if known and is_path(value) else change
 
 
-def _machines(table: Any) -> list[str]:
-    found: list[str] = []
+def _machines(table: Any) -> Iterator[str]:
     for one in getattr(table, "machines", ()):
-        found += [one] if isinstance(one, str) else one
-    return list(dict.fromkeys(found))
+        yield from [one] if isinstance(one, str) else one
+
+
+def _lists(value: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Every list of values, with its path."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _lists(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        if not any(isinstance(item, dict) for item in value):
+            yield path, value
+        for number, inner in enumerate(value):
+            yield from _lists(inner, f"{path}[{number}]")
