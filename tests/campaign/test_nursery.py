@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
@@ -29,16 +30,16 @@ def nursery() -> Iterator[Nursery]:
     opened.end()
 
 
-def attempted(nursery: Nursery, shard: Shard) -> Attempt:
-    """Run *shard* and wait for its end, or for its limit."""
-    nursery.begin(shard)
-    while (attempt := nursery.poll()) is None:
-        select.select([nursery], [], [], nursery.left)
+def begun(nursery: Nursery, shard: Shard) -> Future[Attempt]:
+    """Run *shard* in a thread."""
+    attempt = Future[Attempt]()
+    threading.Thread(target=lambda: attempt.set_result(nursery.run(shard)), daemon=True).start()
     return attempt
 
 
 def process_of(nursery: Nursery) -> int:
     """The number of the process."""
+    wait_for(lambda: nursery._worker)
     assert nursery._worker is not None
     return nursery._worker.process.pid
 
@@ -92,9 +93,9 @@ def child_of(nursery: Nursery) -> int:
 
 def test_a_shard_gives_what_it_found(nursery: Nursery) -> None:
     """With the version and the host."""
-    attempt = attempted(nursery, check())
+    attempt = nursery.run(check())
 
-    assert (AttemptEnd.DONE, check().key, "") == (attempt.end, attempt.key, attempt.reason)
+    assert (AttemptEnd.DONE, "") == (attempt.end, attempt.reason)
     assert (__version__, this_host()) == (attempt.version, attempt.host)
     assert attempt.content is not None and "run" == attempt.content.results[0].kind
 
@@ -103,7 +104,7 @@ def test_the_same_shard_finds_the_same_again(nursery: Nursery) -> None:
     """In another process too."""
     other = Nursery()
 
-    contents = [attempted(one, check()).content for one in (nursery, other)]
+    contents = [one.run(check()).content for one in (nursery, other)]
 
     other.end()
     assert contents[0] == contents[1]
@@ -118,22 +119,19 @@ def test_the_same_shard_finds_the_same_again(nursery: Nursery) -> None:
 )
 def test_a_shard_that_fails_says_why(nursery: Nursery, tmp_path: Path, does: str, reason: str) -> None:
     """In one line, and the next one runs."""
-    attempt = attempted(nursery, odd(tmp_path, does))
+    attempt = nursery.run(odd(tmp_path, does))
 
     assert AttemptEnd.FAILED is attempt.end
     assert reason in attempt.reason and "\n" not in attempt.reason
-    assert AttemptEnd.DONE is attempted(nursery, check()).end
+    assert AttemptEnd.DONE is nursery.run(check()).end
 
 
 def test_a_process_that_crashes_fails(nursery: Nursery, tmp_path: Path) -> None:
     """It counts as a try."""
-    nursery.begin(odd(tmp_path, "hang"))
+    ended = begun(nursery, odd(tmp_path, "hang"))
     os.kill(child_of(nursery), signal.SIGABRT)
-    attempts: list[Attempt | None] = []
-    wait_for(lambda: attempts.append(nursery.poll()) or attempts[-1])
 
-    attempt = attempts[-1]
-    assert attempt is not None
+    attempt = ended.result(60)
     assert (AttemptEnd.FAILED, "its process crashed (signal 6)") == (attempt.end, attempt.reason)
 
 
@@ -144,7 +142,7 @@ def test_a_policy_that_hangs_is_named_before_the_limit(
     """Where no signal reaches it."""
     shard = odd(tmp_path, "deaf", seconds=3600.0)
 
-    attempt = attempted(nursery, shard)
+    attempt = nursery.run(shard)
 
     assert AttemptEnd.FAILED is attempt.end
     assert attempt.reason.endswith("deaf.py: it did not return within 10 processor seconds: does it loop?")
@@ -152,7 +150,7 @@ def test_a_policy_that_hangs_is_named_before_the_limit(
 
 def test_an_unknown_task_fails(nursery: Nursery) -> None:
     """As one from a newer version would."""
-    attempt = attempted(nursery, Shard(task="dream", work={}, seconds=60.0))
+    attempt = nursery.run(Shard(task="dream", work={}, seconds=60.0))
 
     assert (AttemptEnd.FAILED, "there is no task 'dream'") == (attempt.end, attempt.reason)
 
@@ -160,42 +158,51 @@ def test_an_unknown_task_fails(nursery: Nursery) -> None:
 @pytest.mark.target("long")
 def test_a_shard_that_hangs_is_ended_at_its_limit(nursery: Nursery, tmp_path: Path) -> None:
     """With its process, and the next one runs."""
-    nursery.begin(odd(tmp_path, "hang", seconds=1.0))
+    ended = begun(nursery, odd(tmp_path, "hang", seconds=1.0))
     child = child_of(nursery)
-    attempts: list[Attempt | None] = []
-    wait_for(lambda: attempts.append(nursery.poll()) or attempts[-1])
 
-    attempt = attempts[-1]
-    assert attempt is not None
+    attempt = ended.result(60)
     assert (AttemptEnd.HUNG, "it did not end within 1 s") == (attempt.end, attempt.reason)
     wait_for(lambda: not is_alive(child))
-    assert AttemptEnd.DONE is attempted(nursery, check()).end
+    assert AttemptEnd.DONE is nursery.run(check()).end
 
 
 @pytest.mark.target("long")
 @pytest.mark.parametrize("whole", [False, True], ids=["the shard", "the nursery"])
 def test_a_process_that_is_killed_from_outside_is_lost(nursery: Nursery, tmp_path: Path, whole: bool) -> None:
     """That is no fault of the shard."""
-    nursery.begin(odd(tmp_path, "hang"))
+    ended = begun(nursery, odd(tmp_path, "hang"))
     child = child_of(nursery)
     os.kill(process_of(nursery) if whole else child, signal.SIGKILL)
-    attempts: list[Attempt | None] = []
-    wait_for(lambda: attempts.append(nursery.poll()) or attempts[-1])
 
-    attempt = attempts[-1]
-    assert attempt is not None and AttemptEnd.LOST is attempt.end
+    assert AttemptEnd.LOST is ended.result(60).end
     wait_for(lambda: not is_alive(child))
-    assert AttemptEnd.DONE is attempted(nursery, check()).end
+    assert AttemptEnd.DONE is nursery.run(check()).end
+
+
+def test_an_attempt_that_nobody_wants_is_lost(nursery: Nursery, tmp_path: Path) -> None:
+    """It ends long before its limit, with its process."""
+    started = threading.Event()
+    ended = Future[Attempt]()
+    shard = odd(tmp_path, "hang", seconds=3600.0)
+    run = lambda: ended.set_result(nursery.run(shard, wanted=lambda: not started.is_set()))  # noqa: E731
+    threading.Thread(target=run, daemon=True).start()
+    child = child_of(nursery)
+
+    started.set()
+
+    assert AttemptEnd.LOST is ended.result(60).end
+    wait_for(lambda: not is_alive(child))
 
 
 PARENT = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from test_nursery import child_of, odd, process_of
+from test_nursery import begun, child_of, odd, process_of
 from pfnlab.campaign.nursery import Nursery
 nursery = Nursery()
-nursery.begin(odd(Path(sys.argv[2]), "hang"))
+begun(nursery, odd(Path(sys.argv[2]), "hang"))
 print(process_of(nursery), child_of(nursery), flush=True)
 time.sleep(3600)
 """
@@ -221,6 +228,6 @@ def test_the_key_of_a_shard_is_of_what_it_does() -> None:
 
 def test_an_attempt_comes_back_from_json(nursery: Nursery) -> None:
     """As it was."""
-    attempt = attempted(nursery, check())
+    attempt = nursery.run(check())
 
     assert attempt == msgspec.json.decode(encode(attempt), type=Attempt)

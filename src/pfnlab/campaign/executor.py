@@ -1,7 +1,7 @@
 """Executors of shards: the protocol between a campaign and its workers, and local processes.
 
 An executor only runs attempts. The campaign counts tries, reissues failed shards, and is the only one to
-write to the store. So an executor may forget everything at any time, and may deliver the same attempt twice.
+write to the store. So an executor may forget everything at any time.
 
 A :class:`~pfnlab.campaign.nursery.Nursery` runs a shard in a separate process, kills it when its time is up,
 and turns a crash into an :class:`~pfnlab.campaign.shard.Attempt`; a worker on another host does the same.
@@ -10,10 +10,10 @@ Shards and attempts are sent as JSON (:func:`~pfnlab.campaign.shard.encode`).
 
 from __future__ import annotations
 
-import select
 import shutil
-from collections import deque
-from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Event
 from typing import Protocol
 
 from pfnlab.base.processes import processors
@@ -25,25 +25,17 @@ class Executor(Protocol):
     """Runs shards. Use it from one thread, as a context manager; leaving it ends everything still running."""
 
     def room(self, *, needs_qemu: bool) -> int:
-        """The number of further shards that it accepts now, so that no worker is idle.
+        """The number of further shards that it accepts now, so that no worker is idle; ask every second.
 
         :param needs_qemu: count shards that need QEMU; 0 while no worker has it
+        :raises Undecided: if the whole executor is gone, so no worker can answer
         """
 
-    def submit(self, shard: Shard) -> None:
+    def submit(self, shard: Shard) -> Future[Attempt]:
         """Start an attempt at *shard*, right away or when a worker is free. Does not wait.
 
-        A shard with the same key is not submitted again until its attempt has completed.
-        """
-
-    def completed(self, seconds: float) -> Sequence[Attempt]:
-        """The attempts that have ended since the last call, in any order; waits for at least one.
-
-        A lost attempt (its worker went away, or the scheduler restarted) completes too, as
+        A lost attempt (its worker went away, or the scheduler restarted) has a result too,
         :attr:`~pfnlab.campaign.shard.AttemptEnd.LOST`.
-
-        :param seconds: how long to wait at most; 0 to not wait at all
-        :raises Undecided: if the whole executor is gone, so no worker can answer
         """
 
     def __enter__(self) -> Executor: ...
@@ -57,44 +49,43 @@ _QEMU = "qemu-system-x86_64"
 
 
 class LocalExecutor:
-    """An :class:`~pfnlab.campaign.executor.Executor` that uses processes on this host.
+    """An :class:`~pfnlab.campaign.executor.Executor` that uses processes on this host, a thread for each.
 
     :param jobs: how many shards run concurrently; None for the number of processors
     """
 
     def __init__(self, jobs: int | None = None) -> None:
-        self._nurseries = [Nursery() for _ in range(jobs or processors())]
-        self._waiting: deque[Shard] = deque()
+        self._jobs = jobs or processors()
+        self._threads = ThreadPoolExecutor(self._jobs)
+        self._running: list[Future[Attempt]] = []
+        self._idle = SimpleQueue[Nursery]()
+        self._over = Event()
         self._has_qemu = shutil.which(_QEMU) is not None
 
     def room(self, *, needs_qemu: bool) -> int:
         """The number of idle processes."""
-        if needs_qemu and not self._has_qemu:
-            return 0
-        return max(sum(not nursery.busy for nursery in self._nurseries) - len(self._waiting), 0)
+        self._running = [attempt for attempt in self._running if not attempt.done()]
+        return 0 if needs_qemu and not self._has_qemu else self._jobs - len(self._running)
 
-    def submit(self, shard: Shard) -> None:
+    def submit(self, shard: Shard) -> Future[Attempt]:
         """Start right away if a process is free, otherwise later."""
-        self._waiting.append(shard)
-        self._begin()
-
-    def completed(self, seconds: float) -> Sequence[Attempt]:
-        """The attempts that have ended, or have exceeded their limit."""
-        busy = [nursery for nursery in self._nurseries if nursery.busy]
-        if busy:
-            select.select(busy, [], [], min(seconds, *(nursery.left for nursery in busy)))
-        ended = [attempt for nursery in busy if (attempt := nursery.poll()) is not None]
-        self._begin()
-        return ended
-
-    def _begin(self) -> None:
-        for nursery in self._nurseries:
-            if self._waiting and not nursery.busy:
-                nursery.begin(self._waiting.popleft())
+        self._running.append(self._threads.submit(self._attempt, shard))
+        return self._running[-1]
 
     def __enter__(self) -> LocalExecutor:
+        for _ in range(self._jobs):
+            self._idle.put(Nursery())
         return self
 
     def __exit__(self, *_: object) -> None:
-        for nursery in self._nurseries:
-            nursery.end()
+        self._over.set()
+        self._threads.shutdown(cancel_futures=True)
+        while not self._idle.empty():
+            self._idle.get().end()
+
+    def _attempt(self, shard: Shard) -> Attempt:
+        nursery = self._idle.get()
+        try:
+            return nursery.run(shard, wanted=lambda: not self._over.is_set())
+        finally:
+            self._idle.put(nursery)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import select
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,12 +25,13 @@ from pfnlab.campaign.nursery import Nursery
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
+    from distributed import Future as DaskFuture
 
 #: Seconds until a scheduler that went away, or a first worker, must be available.
 COMES_BACK = 25.0
 
-#: Seconds between checks that an attempt is still wanted.
+#: Seconds between checks for workers.
 _LOOKS = 1.0
 
 #: Shards per worker thread: one running and one queued.
@@ -49,20 +50,15 @@ def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
     """
     worker = dask_distributed().get_worker()
     check_same(f"worker {worker.address}", client, versions())
-    shard, key = msgspec.json.decode(line, type=Shard), worker.get_current_task()
+    key = worker.get_current_task()
+
+    def wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state not in ("cancelled", "resumed")
+
     if not hasattr(_THREAD, "nursery"):
         _THREAD.nursery = Nursery()
-    nursery: Nursery = _THREAD.nursery
-    nursery.begin(shard)
-    while True:
-        select.select([nursery], [], [], min(nursery.left, _LOOKS))
-        attempt = nursery.poll()
-        if attempt is not None:
-            return encode(attempt)
-        task = worker.state.tasks.get(key)
-        if task is None or task.state in ("cancelled", "resumed"):
-            nursery.end()
-            return encode(_lost(shard.key, "the campaign no longer waits for it"))
+    return encode(_THREAD.nursery.run(msgspec.json.decode(line, type=Shard), wanted))
 
 
 class ClusterExecutor:
@@ -76,10 +72,7 @@ class ClusterExecutor:
         self._address = address
         self._stack = ExitStack()
         self._client: Client | None = None
-        self._running: dict[str, tuple[Shard, Future]] = {}
-        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        #: Attempts that were lost before they started.
-        self._refused: list[Attempt] = []
+        self._running: dict[Future[Attempt], tuple[Shard, DaskFuture]] = {}
         #: The time since which no worker has been able to answer.
         self._alone_since: float | None = None
         self._looked = float("-inf")
@@ -88,43 +81,29 @@ class ClusterExecutor:
     def room(self, *, needs_qemu: bool) -> int:
         """Two shards per thread; for shards that need QEMU, two per QEMU resource."""
         self._look()
+        self._running = {ended: task for ended, task in self._running.items() if not ended.done()}
         if needs_qemu:
             running = sum(shard.needs_qemu for shard, _ in self._running.values())
             return max(_AHEAD * self._with_qemu - running, 0)
         return max(_AHEAD * self._threads - len(self._running), 0)
 
-    def submit(self, shard: Shard) -> None:
+    def submit(self, shard: Shard) -> Future[Attempt]:
         """Submit *shard* to the scheduler. If the scheduler is gone, the attempt is lost."""
         assert self._client is not None
+        attempt = Future[Attempt]()
         resources = {QEMU: 1} if shard.needs_qemu else None
         try:
-            future = self._client.submit(
+            task = self._client.submit(
                 run_shard, encode(shard), versions(), resources=resources, pure=False, key=_key(shard)
             )
         except Exception as trouble:
             if self._client.status == "running":
                 raise
-            self._refused.append(_lost(shard.key, f"the scheduler is gone: {type(trouble).__name__}"))
-            return
-        self._running[shard.key] = shard, future
-        future.add_done_callback(self._ended.put)
-
-    def completed(self, seconds: float) -> Sequence[Attempt]:
-        """The attempts that have ended.
-
-        :raises Misuse: if a worker has another version of pfnlab
-        :raises Undecided: if the scheduler, or the last worker, has been gone too long
-        """
-        self._look()
-        attempts, self._refused = self._refused, []
-        with suppress(queue.Empty):
-            # Wait only until one has ended.
-            wait = seconds > 0 and not attempts
-            while True:
-                future = self._ended.get(timeout=seconds) if wait else self._ended.get_nowait()
-                wait = False
-                attempts += self._attempts(future)
-        return attempts
+            attempt.set_result(_lost(f"the scheduler is gone: {type(trouble).__name__}"))
+            return attempt
+        self._running[attempt] = shard, task
+        task.add_done_callback(partial(_settle, attempt))
+        return attempt
 
     def __enter__(self) -> ClusterExecutor:
         self._connect()
@@ -174,27 +153,29 @@ class ClusterExecutor:
                 "then pfnlab campaign resume"
             )
 
-    def _attempts(self, future: Future) -> Sequence[Attempt]:
-        """The attempt that a task made, if the campaign is still waiting for it."""
-        shard = next((shard for shard, other in self._running.values() if other is future), None)
-        if shard is None:
-            return []
-        del self._running[shard.key]
-        if future.status == "finished":
-            try:
-                return [msgspec.json.decode(future.result(timeout=COMES_BACK), type=Attempt)]
-            except Exception as trouble:
-                # Its answer was lost along with its worker.
-                return [_lost(shard.key, f"its answer is lost: {type(trouble).__name__}")]
-        if future.status == "error":
-            error = future.exception()
-            if isinstance(error, Misuse):
-                raise error
-            if type(error).__name__ == "KilledWorker":
-                return [_lost(shard.key, "every worker that had it is gone")]
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            return [Attempt(key=shard.key, end=AttemptEnd.FAILED, reason=reason)]
-        return [_lost(shard.key, "the scheduler is gone")]
+
+def _settle(attempt: Future[Attempt], task: DaskFuture) -> None:
+    """Set the attempt that a task made; Misuse if its worker has another version of pfnlab."""
+    error = task.exception() if task.status == "error" else None
+    if isinstance(error, Misuse):
+        attempt.set_exception(error)
+    elif error is None:
+        attempt.set_result(_attempt_of(task))
+    elif type(error).__name__ == "KilledWorker":
+        attempt.set_result(_lost("every worker that had it is gone"))
+    else:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        attempt.set_result(Attempt(end=AttemptEnd.FAILED, reason=reason))
+
+
+def _attempt_of(task: DaskFuture) -> Attempt:
+    if task.status != "finished":
+        return _lost("the scheduler is gone")
+    try:
+        return msgspec.json.decode(task.result(timeout=COMES_BACK), type=Attempt)
+    except Exception as trouble:
+        # Its answer was lost along with its worker.
+        return _lost(f"its answer is lost: {type(trouble).__name__}")
 
 
 def _key(shard: Shard) -> str:
@@ -202,5 +183,5 @@ def _key(shard: Shard) -> str:
     return f"pfnlab-{shard.task}-{shard.key}-{time.monotonic_ns()}"
 
 
-def _lost(key: str, reason: str) -> Attempt:
-    return Attempt(key=key, end=AttemptEnd.LOST, reason=reason)
+def _lost(reason: str) -> Attempt:
+    return Attempt(end=AttemptEnd.LOST, reason=reason)

@@ -9,6 +9,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from enum import StrEnum
 from pathlib import Path
 
@@ -176,7 +177,7 @@ class _CampaignRun:
             )
             for needs_qemu in (True, False)
         }
-        self._running: dict[str, StoredShard] = {}
+        self._running: dict[Future[Attempt], StoredShard] = {}
 
     def run(self) -> CampaignEnd:
         began = busy = time.monotonic()
@@ -188,34 +189,32 @@ class _CampaignRun:
                 looked = now
                 if self._is_stopped():
                     return CampaignEnd.STOPPED
-            if budget is None or now - began < budget:
-                self._give_out()
-            elif not self._running:
+            self._give_out(more=(more := budget is None or now - began < budget))
+            if not more and not self._running:
                 return CampaignEnd.OUT_OF_TIME
             if self._running:
                 busy = now
             elif now - busy > self._idle:
                 return CampaignEnd.NO_WORKER
-            for attempt in self._executor.completed(_LOOKS):
-                self._record(attempt)
+            if not self._running:
+                time.sleep(_LOOKS)
+            for ended in wait(self._running, _LOOKS, FIRST_COMPLETED).done:
+                self._record(self._running.pop(ended), ended.result())
         return CampaignEnd.OVER
 
     def _is_stopped(self) -> bool:
         campaign = self._store.campaign(self._name)
         return campaign is None or campaign.stop
 
-    def _give_out(self) -> None:
+    def _give_out(self, *, more: bool) -> None:
         for needs_qemu, waiting in self._waiting.items():
-            while waiting and self._executor.room(needs_qemu=needs_qemu) > 0:
+            # Always asked, because the executor may be gone.
+            while self._executor.room(needs_qemu=needs_qemu) > 0 and waiting and more:
                 stored = waiting.popleft()
-                self._running[stored.digest] = stored
-                self._executor.submit(msgspec.convert(stored, Shard, from_attributes=True))
+                attempt = self._executor.submit(msgspec.convert(stored, Shard, from_attributes=True))
+                self._running[attempt] = stored
 
-    def _record(self, attempt: Attempt) -> None:
-        stored = self._running.pop(attempt.key, None)
-        if stored is None:
-            # It was delivered twice.
-            return
+    def _record(self, stored: StoredShard, attempt: Attempt) -> None:
         isolated = None
         if attempt.end is AttemptEnd.DONE and attempt.content is not None:
             content = attempt.content

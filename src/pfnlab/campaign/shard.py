@@ -101,7 +101,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     :param seconds: how long it took, on a monotonic clock
     """
 
-    key: str
     end: AttemptEnd
     content: ShardResults | None = None
     reason: str = ""

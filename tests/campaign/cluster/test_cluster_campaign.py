@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
@@ -117,22 +118,14 @@ def test_a_shard_that_needs_qemu_waits_for_a_worker_that_has_it(cluster: LocalCl
     cluster.worker("one")
     with ClusterExecutor(cluster.address) as executor:
         assert (0, 2) == (executor.room(needs_qemu=True), executor.room(needs_qemu=False))
-        executor.submit(shard(needs_qemu=True))
-        assert not executor.completed(5)
+        attempt = executor.submit(shard(needs_qemu=True))
+        assert not wait([attempt], 5).done
 
         cluster.worker("two", qemu=True)
 
-        assert AttemptEnd.DONE is completed(executor).end
+        assert AttemptEnd.DONE is attempt.result(120).end
+        assert wait_for(lambda: executor.room(needs_qemu=True) == 2, 10)
         assert (2, 4) == (executor.room(needs_qemu=True), executor.room(needs_qemu=False))
-
-
-def completed(executor: ClusterExecutor) -> campaign.Attempt:
-    """The next attempt."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        if attempts := executor.completed(1):
-            return attempts[0]
-    raise AssertionError("no attempt ends")
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["left", "killed"])
