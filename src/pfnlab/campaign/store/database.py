@@ -4,11 +4,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
+from pfnlab.campaign.store.rows import json_text
 from pfnlab.campaign.store.schema import MIGRATIONS, VERSION, VERSION_TABLE, columns_made
 
 #: The prefix of a PostgreSQL address; every other address is a file.
@@ -25,28 +27,31 @@ class Database(ABC):
     """
 
     address: str
+    #: The connection of the database's Python driver (PEP 249).
+    _connection: Any
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Run *statement*; return the number of rows it changed."""
         with self._errors():
-            return int(self._run(statement, values).rowcount)
+            return int(self._connection.execute(self._written(statement), tuple(values)).rowcount)
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run *statement* once for each of *rows*."""
+        with self._errors():
+            self._connection.cursor().executemany(self._written(statement), rows)
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows that *statement* selects."""
         with self._errors():
-            return list(self._run(statement, values).fetchall())
+            return list(self._connection.execute(self._written(statement), tuple(values)).fetchall())
 
-    @abstractmethod
-    def _run(self, statement: str, values: Sequence[Any]) -> Any:
-        """Run *statement* and return its cursor."""
+    def _written(self, statement: str) -> str:
+        """The statement as the driver wants it."""
+        return statement
 
     @abstractmethod
     def _errors(self) -> AbstractContextManager[None]:
         """A context that converts database errors into ours."""
-
-    @abstractmethod
-    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run *statement* once for each of *rows*."""
 
     @abstractmethod
     def columns(self) -> set[tuple[str, str]]:
@@ -160,26 +165,42 @@ _DEEPEST = 100
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
-def row_of(
-    address: str,
-    place: str,
-    form: type[_Form],
-    row: Sequence[Any],
-    *,
-    json: Sequence[str] = (),
-    flags: Sequence[str] = (),
-) -> _Form:
+def inserting(table: str, columns: Sequence[str]) -> str:
+    """The statement that inserts a row with values for *columns*."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def values_of(content: msgspec.Struct) -> tuple[Any, ...]:
+    """The values of one row, in the order of the fields: flags as numbers, lists and tables as JSON."""
+    values = (int(value) if isinstance(value, bool) else value for value in msgspec.structs.astuple(content))
+    return tuple(
+        value if isinstance(value, str | int | float | None) else json_text(value) for value in values
+    )
+
+
+@cache
+def _kinds(form: type[msgspec.Struct]) -> dict[str, Any]:
+    """The types of a form's fields, without their arguments."""
+    fields = msgspec.structs.fields(form)
+    types = [
+        get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type for field in fields
+    ]
+    return {field.name: get_origin(kind) or kind for field, kind in zip(fields, types, strict=True)}
+
+
+def row_of(address: str, place: str, form: type[_Form], row: Sequence[Any]) -> _Form:
     """Convert one row to a *form*.
 
-    :param row: the values, in the order of the fields of *form*
+    :param row: the values, in the order of the fields of *form*, as :func:`values_of` made them
     :raises Misuse: if a value does not fit its field
     """
     name, content = "", dict(zip(form.__struct_fields__, row, strict=True))
     try:
-        for name in json:
-            content[name] = _json(content[name])
-        for name in flags:
-            content[name] = {0: False, 1: True}[content[name]]
+        for name, kind in _kinds(form).items():
+            if kind in (dict, tuple):
+                content[name] = _json(content[name])
+            elif kind is bool:
+                content[name] = {0: False, 1: True}[content[name]]
         return msgspec.convert(content, form)
     except msgspec.ValidationError as wrong:
         raise damaged(address, f"{place}: {wrong}") from None

@@ -10,15 +10,17 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.extras import imported_from
 from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.base.inert import csv_cell
-from pfnlab.campaign.store.rows import StoredResult, json_text
+from pfnlab.campaign.store.database import values_of
+from pfnlab.campaign.store.rows import HostClass, StoredResult
 
 #: The file formats.
 FORMS = ("csv", "parquet")
 
 #: The columns of an export, which has a row for each sighting.
 COLUMNS = (
-    *("digest", "kind", "task", "machines", "verdict", "scope", "subject", "program", "says", "detail"),
-    *("campaign", "shard", "pfnlab", "kernels", "seed", "cpu", "cores", "memory"),
+    *StoredResult.__struct_fields__[:-1],
+    *("campaign", "shard", "pfnlab", "kernels", "seed"),
+    *HostClass.__struct_fields__,
 )
 
 
@@ -26,12 +28,7 @@ def table_rows(results: Sequence[StoredResult]) -> Iterator[tuple[Any, ...]]:
     """The values for :data:`COLUMNS`; lists and objects are JSON."""
     for one in results:
         for sighting in one.sightings:
-            yield (
-                *(one.digest, one.kind, one.task, json_text(one.machines), one.verdict),
-                *(one.scope, one.subject, one.program, one.says, json_text(one.detail)),
-                *(sighting.campaign, sighting.shard, sighting.version, json_text(sighting.kernels)),
-                *(sighting.seed, sighting.host.cpu, sighting.host.cores, sighting.host.memory),
-            )
+            yield (*values_of(one)[:-1], *values_of(sighting)[:-1], *values_of(sighting.host))
 
 
 def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

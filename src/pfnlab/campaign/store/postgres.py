@@ -1,8 +1,7 @@
 """A store on a PostgreSQL server, for campaigns on several hosts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.extras import imported_from
@@ -31,12 +30,8 @@ class PostgresDatabase(Database):
         with self._errors():
             self._connection = psycopg.connect(address, autocommit=True, connect_timeout=_ANSWERS)
 
-    def _run(self, statement: str, values: Sequence[Any]) -> Any:
-        return self._connection.execute(_driver_statement(statement), tuple(values))
-
-    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.executemany(_driver_statement(statement), rows)
+    def _written(self, statement: str) -> str:
+        return statement.replace("%", "%%").replace("?", "%s")
 
     def columns(self) -> set[tuple[str, str]]:
         # Query the catalogue, because the session's cached names may be older than the
@@ -85,7 +80,3 @@ class PostgresDatabase(Database):
                 f"the store on PostgreSQL failed: {reason[0]}; what was kept is kept: see that the server "
                 "runs and has room, then try again"
             ) from trouble
-
-
-def _driver_statement(statement: str) -> Any:
-    return statement.replace("%", "%%").replace("?", "%s")

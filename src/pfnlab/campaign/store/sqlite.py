@@ -7,10 +7,9 @@ import sqlite3
 import struct
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from pfnlab.base.errors import Misuse, PfnlabError, Undecided
 from pfnlab.base.files import Missing, cannot_write, check_regular, write_whole
@@ -56,10 +55,11 @@ class SqliteDatabase(Database):
     :raises Undecided: if the disk is full or fails
     """
 
+    _connection: sqlite3.Connection
+
     def __init__(self, address: str, *, make: bool = True) -> None:
         self.address = address
         self._lock: int | None = None
-        self._connection: sqlite3.Connection | None = None
         # The reason why nothing can be written, if the store is open read-only.
         self._unwritable: PfnlabError | None = None
         path = Path(address)
@@ -130,7 +130,7 @@ class SqliteDatabase(Database):
         self.execute("PRAGMA trusted_schema = OFF")
         self.execute("PRAGMA cell_size_check = ON")
         if sys.version_info >= (3, 12):
-            self._opened.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
         self._check_objects()
         self.execute(f"PRAGMA busy_timeout = {int(BUSY * 1000)}")
         self.execute("PRAGMA synchronous = FULL")
@@ -168,18 +168,6 @@ class SqliteDatabase(Database):
             return
         raise damaged(self.address, f"{foreign} is not part of a pfnlab store")
 
-    @property
-    def _opened(self) -> sqlite3.Connection:
-        assert self._connection is not None
-        return self._connection
-
-    def _run(self, statement: str, values: Sequence[Any]) -> Any:
-        return self._opened.execute(statement, tuple(values))
-
-    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._errors():
-            self._opened.executemany(statement, rows)
-
     def columns(self) -> set[tuple[str, str]]:
         return {(table, column) for table, column in self.rows(COLUMNS)}
 
@@ -193,8 +181,8 @@ class SqliteDatabase(Database):
         except BaseException:
             # A full disk may already have ended the transaction.
             with suppress(sqlite3.Error):
-                if self._opened.in_transaction:
-                    self._opened.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
             raise
 
     def alone(self, number: int) -> bool:
@@ -249,7 +237,7 @@ class SqliteDatabase(Database):
                 copied = Path(folder) / "store"
                 target = sqlite3.connect(copied)
                 try:
-                    self._opened.backup(target)
+                    self._connection.backup(target)
                 finally:
                     target.close()
                 with copied.open("rb") as content, whole_file(path, new=True) as out:
@@ -263,7 +251,7 @@ class SqliteDatabase(Database):
         """Close the connection; the last one to close removes the write-ahead log."""
         # Commits are safe, whatever happens from here on.
         with suppress(sqlite3.Error):
-            self._opened.close()
+            self._connection.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.store import rows as stored
-from pfnlab.campaign.store.database import Database, damaged, open_database, row_of
+from pfnlab.campaign.store.database import Database, damaged, inserting, open_database, row_of, values_of
 from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of, json_text
 from pfnlab.campaign.store.sqlite import SqliteDatabase
 
-#: A result's columns, in the order of its struct.
-_RESULT = StoredResult.__struct_fields__[:-1]
+#: The columns of results, sightings and hosts, in the order of their structures.
+_RESULT, _SIGHTING = StoredResult.__struct_fields__[:-1], stored.Sighting.__struct_fields__[:-1]
+_HOST = HostClass.__struct_fields__
 
 
 #: The default store, and the environment variable that names another.
@@ -84,13 +85,9 @@ class Store:
 
     def campaigns(self) -> list[stored.StoredCampaign]:
         """All campaigns, by name."""
-        rows = self._database.rows("SELECT name, digest, plan, stop FROM campaigns ORDER BY name")
-        return [
-            row_of(
-                self.address, f"campaign {row[0]}", stored.StoredCampaign, row, json=["plan"], flags=["stop"]
-            )
-            for row in rows
-        ]
+        form = stored.StoredCampaign
+        rows = self._database.rows(f"SELECT {', '.join(form.__struct_fields__)} FROM campaigns ORDER BY name")
+        return [row_of(self.address, f"campaign {row[0]}", form, row) for row in rows]
 
     def campaign(self, name: str) -> stored.StoredCampaign | None:
         """The campaign with that name, or None."""
@@ -116,30 +113,19 @@ class Store:
                 )
             self._database.execute("UPDATE campaigns SET plan = ? WHERE name = ?", (text, name))
             self._database.execute_many(
-                "INSERT INTO shards (campaign, number, digest, task, work, seconds, needs_qemu, state) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (campaign, number) "
-                "DO UPDATE SET seconds = excluded.seconds",
-                [
-                    (
-                        *(name, shard.number, shard.digest, shard.task, json_text(shard.work), shard.seconds),
-                        *(int(shard.needs_qemu), stored.WAITING),
-                    )
-                    for shard in shards
-                ],
+                inserting("shards", ("campaign", *stored.StoredShard.__struct_fields__))
+                + " ON CONFLICT (campaign, number) DO UPDATE SET seconds = excluded.seconds",
+                [(name, *values_of(shard)) for shard in shards],
             )
 
     def shards(self, campaign: str) -> list[stored.StoredShard]:
         """The shards of a campaign, in order."""
-        rows = self._database.rows(
-            "SELECT number, digest, task, work, seconds, needs_qemu, state, tries, lost, reason, took, "
-            "programs FROM shards WHERE campaign = ? ORDER BY number",
-            (campaign,),
+        form = stored.StoredShard
+        statement = (
+            f"SELECT {', '.join(form.__struct_fields__)} FROM shards WHERE campaign = ? ORDER BY number"
         )
-        form, flags = stored.StoredShard, ["needs_qemu"]
-        return [
-            row_of(self.address, f"shard {row[0]} of {campaign}", form, row, json=["work"], flags=flags)
-            for row in rows
-        ]
+        rows = self._database.rows(statement, (campaign,))
+        return [row_of(self.address, f"shard {row[0]} of {campaign}", form, row) for row in rows]
 
     def finish(
         self,
@@ -167,27 +153,20 @@ class Store:
             if not changed:
                 return False
             host = seen.host
+            sighting = stored.Sighting(campaign, number, **msgspec.structs.asdict(seen))
             self._database.execute(
-                "INSERT INTO hosts VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
-                (host.digest, host.cpu, host.cores, host.memory),
+                inserting("hosts", ("digest", *_HOST)) + " ON CONFLICT (digest) DO NOTHING",
+                (host.digest, *values_of(host)),
             )
             # In a fixed order, so that two writers never deadlock.
             ordered = sorted(by_digest)
             self._database.execute_many(
-                f"INSERT INTO results ({', '.join(_RESULT)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (digest) DO NOTHING",
-                [_columns(by_digest[digest]) for digest in ordered],
+                inserting("results", _RESULT) + " ON CONFLICT (digest) DO NOTHING",
+                [values_of(by_digest[digest])[:-1] for digest in ordered],
             )
             self._database.execute_many(
-                "INSERT INTO sightings (campaign, shard, result, place, version, kernels, seed, host) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        *(campaign, number, digest, places[digest], seen.version),
-                        *(json_text(seen.kernels), seen.seed, host.digest),
-                    )
-                    for digest in ordered
-                ],
+                inserting("sightings", ("result", "place", *_SIGHTING, "host")),
+                [(digest, places[digest], *values_of(sighting)[:-1], host.digest) for digest in ordered],
             )
         return True
 
@@ -260,11 +239,10 @@ class Store:
                 conditions.append(f"{'sightings' if name == 'campaign' else 'results'}.{name} = ?")
                 values.append(value)
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        columns = ", ".join(f"results.{name}" for name in _RESULT)
+        tables = {"results": _RESULT, "sightings": _SIGHTING, "hosts": _HOST}
+        columns = ", ".join(f"{table}.{name}" for table, names in tables.items() for name in names)
         rows = self._database.rows(
-            f"SELECT {columns}, sightings.campaign, sightings.shard, sightings.version, "
-            "sightings.kernels, sightings.seed, hosts.cpu, hosts.cores, hosts.memory "
-            "FROM sightings JOIN results ON results.digest = sightings.result "
+            f"SELECT {columns} FROM sightings JOIN results ON results.digest = sightings.result "
             f"JOIN hosts ON hosts.digest = sightings.host {where}"
             "ORDER BY sightings.campaign, sightings.shard, sightings.place",
             values,
@@ -281,12 +259,11 @@ class Store:
     def _result(self, digest: Any, row: Sequence[Any]) -> StoredResult:
         if not isinstance(digest, str) or not digest:
             raise damaged(self.address, f"a result has the digest {digest!r}")
-        values, json = (digest, *row, ()), ["machines", "detail"]
-        return row_of(self.address, f"result {digest[:8]}", StoredResult, values, json=json)
+        return row_of(self.address, f"result {digest[:8]}", StoredResult, (digest, *row, "[]"))
 
     def _sighting(self, digest: str, row: Sequence[Any]) -> stored.Sighting:
-        values = [*row[:5], dict(zip(HostClass.__struct_fields__, row[5:], strict=True))]
-        return row_of(self.address, f"a sighting of {digest[:8]}", stored.Sighting, values, json=["kernels"])
+        values = [*row[: len(_SIGHTING)], dict(zip(_HOST, row[len(_SIGHTING) :], strict=True))]
+        return row_of(self.address, f"a sighting of {digest[:8]}", stored.Sighting, values)
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy to the file *path*, even while others write.
@@ -305,8 +282,3 @@ def _lock_number(campaign: str) -> int:
 
 def _is(machine: str, name: str) -> bool:
     return name == machine or name.startswith((f"{machine}.", f"{machine},"))
-
-
-def _columns(result: StoredResult) -> tuple[str, ...]:
-    values = msgspec.structs.astuple(result)[:-1]
-    return tuple(value if isinstance(value, str) else json_text(value) for value in values)
