@@ -23,7 +23,7 @@ BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end
 #: it.
 WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "base": (
-        ("base.units", "base.version"),
+        ("base.units", "base.version", "base.spelling"),
         ("base.errors", "base.trace", "base.inert", "base.memory_limit"),
         ("base.path_walk",),
         ("base.whole_file",),
@@ -31,7 +31,6 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             *("base.own_code", "base.branches", "base.progress", "base.made", "base.extras"),
             *("base.schema_files", "base.toml_text", "base.json_text", "base.terminal_text"),
-            "base.spelling",
         ),
         ("base.worker", "base.result", "base.wildcards"),
         ("base.processes", "base.supervised", "base.answerer"),
