@@ -96,6 +96,13 @@ def test_loaded_modules_are_named_where_they_may_hold_a_range() -> None:
     assert () == explain_line(LSMOD).events
     (event,) = explain_line(LSMOD + FREED).events
     assert ("Loaded modules that map device memory: nouveau.",) == event.notes
+
+
+def test_a_module_with_digits_in_its_name_is_named_too() -> None:
+    """Its row is found in the text like any other."""
+    (event,) = explain_line(LSMOD.replace("nouveau", "i915   ") + FREED).events
+
+    assert ("Loaded modules that map device memory: i915.",) == event.notes
     (alone,) = explain_line(FREED).events
     assert () == alone.notes
 

@@ -4,7 +4,6 @@ Memory use does not grow with the log: only one block is kept, or the beginning 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from enum import IntEnum
 
 import msgspec
 
@@ -19,14 +18,6 @@ _AGAIN = _AHEAD + 1
 _MOST_KNOWN = 8 << 20
 _OTHER_BLANKS = (b"\t", "\xa0".encode(), b"&nbsp;")
 _ZEROED = bytes.maketrans(b"123456789", b"000000000")
-
-
-class _Has(IntEnum):
-    """The answer for a line with its digits zeroed: whether it has a search word, perhaps one with digits."""
-
-    NONE = 0
-    PERHAPS = 1
-    WORD = 2
 
 
 class LogBlock(msgspec.Struct, frozen=True):
@@ -49,14 +40,11 @@ class LogScan:
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream
-        coded = [word.encode() for word in words]
-        plain = [word for word in coded if word.translate(_ZEROED) == word]
+        zeroed = [word.encode().translate(_ZEROED) for word in words]
         # Columns: the blanks between them tell a row from a line that has the word.
-        self._columns = _sought(word for word in plain if b"  " in word)
-        self._plain = _sought(word for word in plain if b"  " not in word)
-        self._with_digits = [word for word in coded if word.translate(_ZEROED) != word]
-        self._zeroed = _sought(word.translate(_ZEROED) for word in self._with_digits)
-        self._known: dict[bytes, _Has] = {}
+        self._columns = _sought(word for word in zeroed if b"  " in word)
+        self._plain = _sought(word for word in zeroed if b"  " not in word)
+        self._known: dict[bytes, bool] = {}
         self._size = 0
         self.read = 0
 
@@ -82,7 +70,7 @@ class LogScan:
             part = following
 
     def _hits(self, block: bytes) -> list[int]:
-        """Return the positions of lines that have one of the words.
+        """Return the positions of lines that have one of the words, perhaps with other digits in it.
 
         Logs repeat lines with different numbers, so the answer is cached for the line with all digits zeroed.
         """
@@ -94,28 +82,16 @@ class LogScan:
         if new:
             self._learn(list(new))
         known = self._known
-        found = [(at, known[shape]) for at, shape in enumerate(shapes) if known[shape]]
-        if any(has is _Has.PERHAPS for _, has in found):
-            lines = block.split(b"\n")
-            return [at for at, has in found if has is _Has.WORD or self._has_digits(lines[at])]
-        return [at for at, _ in found]
-
-    def _has_digits(self, line: bytes) -> bool:
-        single = _single_blanks(line)
-        return any(word in single for word in self._with_digits)
+        return [at for at, shape in enumerate(shapes) if known[shape]]
 
     def _learn(self, shapes: list[bytes]) -> None:
         """Search lines with new shapes for the words."""
         self._size += sum(map(len, shapes))
         raw = b"\n".join(shapes)
         text = _single_blanks(raw)
-        self._known.update(dict.fromkeys(shapes, _Has.NONE))
-        for among, words, has in (
-            (text, self._zeroed, _Has.PERHAPS),
-            (text, self._plain, _Has.WORD),
-            (raw, self._columns, _Has.WORD),
-        ):
-            self._known.update((shapes[at], has) for at in _found(among, words))
+        self._known.update(dict.fromkeys(shapes, False))
+        for among, words in ((text, self._plain), (raw, self._columns)):
+            self._known.update((shapes[at], True) for at in _found(among, words))
 
 
 def _single_blanks(text: bytes) -> bytes:

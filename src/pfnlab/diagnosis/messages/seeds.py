@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,67 +75,33 @@ def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
 
 def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
     """Return the texts to search for: for each template, the requested number of choices, or all it has."""
-    owners: dict[Choice, set[int]] = defaultdict(set)
+    owners: dict[Choice, list[int]] = defaultdict(list)
     for at, (some, _) in enumerate(wanted):
-        for choice in some:
-            owners[choice].add(at)
+        for choice in dict.fromkeys(some):
+            owners[choice].append(at)
     left = [min(count, len(set(some))) for some, count in wanted]
     taken: dict[str, None] = {}
-    uncovered = _Uncovered(owners)
-    worth = {choice: _worth(choice, owners[choice], left, taken) for choice in sorted(owners)}
-    while worth:
-        best = max(worth, key=worth.__getitem__)
-        if not sum(left[at] > 0 for at in owners[best]):
-            break
-        before = list(left)
-        del worth[best]
-        new = [text for text in dict.fromkeys(best) if text not in taken]
-        taken.update(dict.fromkeys(new))
-        for at in owners[best]:
+
+    def worth(choice: Choice) -> float:
+        cost = sum(_cost(text) for text in choice if text not in taken)
+        return sum(left[at] > 0 for at in owners[choice]) / (cost or 0.1)
+
+    queue = [(-worth(choice), choice) for choice in owners]
+    heapify(queue)
+    while queue:
+        before, choice = heappop(queue)
+        now = -worth(choice)
+        if now > before:
+            # Others have taken its templates; without any, it is not needed.
+            if now:
+                heappush(queue, (now, choice))
+            continue
+        # A text that contains a search text is found by that one.
+        if not all(any(_is_in(seed, text) for seed in taken) for text in choice):
+            taken.update(dict.fromkeys(choice))
+        for at in owners[choice]:
             left[at] -= 1
-        # It also finds texts that contain it.
-        for other in uncovered.cover(new):
-            if other in worth:
-                for at in owners[other]:
-                    left[at] -= 0 if at in owners[best] else 1
-                del worth[other]
-        # The values of the others do not change.
-        done = {at for at, count in enumerate(left) if count <= 0 < before[at]}
-        for other in worth:
-            if not (done.isdisjoint(owners[other]) and set(new).isdisjoint(other)):
-                worth[other] = _worth(other, owners[other], left, taken)
     return tuple(seed for seed in taken if not any(seed != other and _is_in(other, seed) for other in taken))
-
-
-class _Uncovered:
-    """The choices that still have a text containing none of the search texts."""
-
-    def __init__(self, all_choices: Iterable[Choice]) -> None:
-        self._open = {choice: set(choice) for choice in all_choices}
-        self._choices: dict[str, list[Choice]] = defaultdict(list)
-        # Texts by each of their words: only these can contain a text with that word.
-        self._by_word: dict[str, list[str]] = defaultdict(list)
-        for choice, texts in self._open.items():
-            for text in texts:
-                self._choices[text].append(choice)
-        for text in self._choices:
-            for word in set(_words(text)):
-                self._by_word[word].append(text)
-
-    def cover(self, seeds: Iterable[str]) -> list[Choice]:
-        """Search for these texts as well; return the choices that this newly covers."""
-        covered: list[Choice] = []
-        for seed in seeds:
-            words = _words(seed)
-            for text in self._by_word.get(words[0], ()) if words else tuple(self._choices):
-                if not _is_in(seed, text):
-                    continue
-                for choice in self._choices[text]:
-                    still = self._open[choice]
-                    if still:
-                        still.discard(text)
-                        covered += [] if still else [choice]
-        return covered
 
 
 def _is_in(part: str, text: str) -> bool:
@@ -144,12 +111,6 @@ def _is_in(part: str, text: str) -> bool:
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text)
-
-
-def _worth(choice: Choice, owners: set[int], left: list[int], taken: dict[str, None]) -> float:
-    cost = sum(_cost(text) for text in choice if text not in taken)
-    # A template with no choice yet counts in full.
-    return sum(left[at] > 0 for at in owners) / (cost or 0.1)
 
 
 def _without_parts(literal: str, before: bool, after: bool) -> str:
