@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 from for_each import for_each
 
-from pfnlab.diagnosis.messages.cases import KernelRange, possible
+from pfnlab.diagnosis.messages.cases import possible
 from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family_files import Advice, families
+from pfnlab.diagnosis.messages.kernel_said import KernelSaid
 from pfnlab.diagnosis.messages.message_event import MessageEvent
 from pfnlab.kernel.bugs.here import bugs_here
 
@@ -92,9 +93,7 @@ def test_an_assertion_of_the_lock_in_remap_is_one_event(function: str) -> None:
     )
 
     assert [("warn_lock", "6.14.2")] == [
-        (event.family.name, machine.boots[0].kernel.version)
-        for machine in explain_line(text).machines
-        for event in machine.boots[0].events
+        (event.family.name, boot.kernel.version) for boot in explain_line(text).boots for event in boot.events
     ]
 
 
@@ -274,16 +273,16 @@ def test_what_a_kernel_rules_out_is_not_said(kernel: str, has_a06: bool) -> None
 @for_each(
     "kernel, expected",
     [
-        (KernelRange("6.9.3"), True),
-        (KernelRange("6.10.0-rc1"), False),
-        (KernelRange(since="6.12"), False),
-        (KernelRange(until="6.1"), True),
-        (KernelRange(), True),
-        (KernelRange("no version"), True),
+        (KernelSaid("6.9.3"), True),
+        (KernelSaid("6.10.0-rc1"), False),
+        (KernelSaid(since="6.12"), False),
+        (KernelSaid(until="6.1"), True),
+        (KernelSaid(), True),
+        (KernelSaid("no version"), True),
     ],
 )
 def test_advice_for_older_kernels_is_dropped_only_if_it_is_ruled_out(
-    kernel: KernelRange, expected: bool
+    kernel: KernelSaid, expected: bool
 ) -> None:
     """A kernel that nobody knows keeps all of it."""
     advice = Advice("Use a newer kernel.", "A new kernel.", until="6.9")
@@ -369,6 +368,6 @@ def test_an_enterprise_kernel_may_have_features_of_later_releases() -> None:
     """Its number is a lower bound: nothing is ruled out by the release it began with."""
     frozen, plain = "4.18.0-553.16.1.el8_10.x86_64", "4.18.20"
 
-    assert [None, False] == [KernelRange(version).within("5.15", "") for version in (frozen, plain)]
-    assert [True, True] == [KernelRange(version).within("4.10", "") for version in (frozen, plain)]
-    assert [None, True] == [KernelRange(version).within("", "5.14") for version in (frozen, plain)]
+    assert [None, False] == [KernelSaid(version).within("5.15", "") for version in (frozen, plain)]
+    assert [True, True] == [KernelSaid(version).within("4.10", "") for version in (frozen, plain)]
+    assert [None, True] == [KernelSaid(version).within("", "5.14") for version in (frozen, plain)]

@@ -22,7 +22,7 @@ REFUSED = "x86/PAT: memtype_reserve failed [mem 0xf0000000-0xf3ffffff], track {m
 
 def kernels(found: PasteExplanation) -> list[KernelSaid]:
     """The kernels of all boots."""
-    return [boot.kernel for machine in found.machines for boot in machine.boots]
+    return [boot.kernel for boot in found.boots]
 
 
 def test_a_banner_begins_a_boot() -> None:
@@ -44,7 +44,7 @@ def test_a_stamp_that_goes_back_begins_a_boot() -> None:
     """Without a banner between."""
     found = explain_line(f"[ 900.1] {FREED.format(pid=1)}\n[   4.2] {FREED.format(pid=1)}")
 
-    assert 2 == len(found.machines[0].boots)
+    assert 2 == len(found.boots)
 
 
 def test_stamps_that_go_back_a_little_are_of_one_boot() -> None:
@@ -61,7 +61,7 @@ def test_hosts_are_machines() -> None:
         f"Nov 17 10:00:00 hostB kernel: {FREED.format(pid=1)}"
     )
 
-    assert ["hostA", "hostB"] == [machine.host for machine in found.machines]
+    assert ["hostA", "hostB"] == [boot.host for boot in found.boots]
 
 
 SAID = {

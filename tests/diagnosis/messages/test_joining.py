@@ -45,7 +45,7 @@ def test_a_version_behind_a_broken_line_is_not_lost() -> None:
         "       5.19.7-acme #4\n"
     )
 
-    assert ["5.19.7-acme"] == [one.boots[0].kernel.version for one in explain_line(paste).machines]
+    assert ["5.19.7-acme"] == [boot.kernel.version for boot in explain_line(paste).boots]
 
 
 def test_rows_of_any_name_belong_to_the_table_beside_them() -> None:

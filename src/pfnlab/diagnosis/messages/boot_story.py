@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from pfnlab.diagnosis.messages.boot_facts import MOST_DEVICES, TAINTING, BootFacts
-from pfnlab.diagnosis.messages.cases import KernelRange, possible, untried
+from pfnlab.diagnosis.messages.cases import possible, untried
 from pfnlab.diagnosis.messages.family_files import Family, FamilyEnding, FamilyKind, FamilyVerdict, ended
 from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps
+from pfnlab.diagnosis.messages.kernel_said import KernelSaid
 from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.message_event import (
     EventRow,
@@ -89,7 +90,7 @@ def case_of(text: str, match: Match) -> str:
     return ""
 
 
-def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange) -> tuple[MessageEvent, ...]:
+def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelSaid) -> tuple[MessageEvent, ...]:
     """Return a boot's events in order of their first lines, judged by everything up to its end."""
     fitting = [
         (event, _known(event, fit) if "commit" in event.texts else fit)

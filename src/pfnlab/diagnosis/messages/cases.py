@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from pfnlab.base.errors import Misuse
 from pfnlab.diagnosis.messages.family_files import Family, FamilyCase
+from pfnlab.diagnosis.messages.kernel_said import KernelSaid
 from pfnlab.diagnosis.messages.template_fields import error_of, mode_of
-from pfnlab.kernel.bugs.distributions import Backports
-from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 
 #: VMA flags.
 _PFNMAP, _MIXEDMAP = 0x400, 0x1000_0000
@@ -25,53 +22,12 @@ _X86_HOLE, _OTHER_RAM, _FOUR_GIB = 0x8000_0000, 0x4000_0000, 1 << 32
 _FAR = 1 << 39
 
 
-class KernelRange(msgspec.Struct, frozen=True):
-    """The releases that a kernel may be.
-
-    :param version: the output of ``uname -r``; empty if unknown
-    :param since: the first possible release; empty if unbounded; *until* is the last one
-    """
-
-    version: str = ""
-    since: str = ""
-    until: str = ""
-
-    def within(self, since: str, until: str) -> bool | None:
-        """True if the kernel lies between two releases, inclusive; None if unknown."""
-        return _within(self, since, until) if since or until else True
-
-
-@lru_cache(maxsize=1 << 10)
-def _within(kernel: KernelRange, since: str, until: str) -> bool | None:
-    first, last = _release(kernel.since), _release(kernel.until)
-    if kernel.version:
-        try:
-            name = kernel_name(kernel.version)
-        except Misuse:
-            first = last = None
-        else:
-            first = name.mainline[:3]
-            # Such a kernel may have features of any later release.
-            is_frozen = name.distribution is not None and name.distribution.backports is Backports.ANY
-            last = None if is_frozen else first
-    low, high = _release(since), _release(until)
-    if (high and first and first > high) or (low and last and last < low):
-        return False
-    is_after = not low or (first is not None and first >= low)
-    is_before = not high or (last is not None and last <= high)
-    return True if is_after and is_before else None
-
-
-def _release(text: str) -> tuple[int, ...] | None:
-    return release_key(text)[:3] if text else None
-
-
 def fitted(
     family: Family,
     values: Mapping[str, str],
     lines: Sequence[str],
     frames: Sequence[str],
-    kernel: KernelRange,
+    kernel: KernelSaid,
 ) -> Family | None:
     """Return the family, adapted to the first case that fits.
 
@@ -89,7 +45,7 @@ def fitted(
     return msgspec.structs.replace(family, **_said(case, facts))
 
 
-def possible(family: Family, kernel: KernelRange) -> Family:
+def possible(family: Family, kernel: KernelSaid) -> Family:
     """Return the family without the advice and remedies that the kernel rules out."""
     advice = tuple(one for one in family.advice if kernel.within(one.since, one.until) is not False)
     remedies = tuple(one for one in family.remedies if kernel.within(one.since, one.until) is not False)
@@ -137,7 +93,7 @@ def _fits(
     facts: Mapping[str, str],
     lines: Sequence[str],
     frames: Sequence[str],
-    kernel: KernelRange,
+    kernel: KernelSaid,
 ) -> bool:
     when = case.when
     return (

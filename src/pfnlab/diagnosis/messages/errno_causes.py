@@ -3,17 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
 
 import msgspec
 
-from pfnlab.base.errors import Defect, Misuse
-from pfnlab.base.files import read_text
+from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
-from pfnlab.base.toml_text import MOST_TOML, toml_content
+from pfnlab.base.toml_text import package_tables
 from pfnlab.kernel.bugs.known_bugs import bugs_with
-
-_FILE = Path(__file__).parent / "errnos.toml"
 
 #: Words of a question that do not name a way to map.
 _FILLING = frozenset(
@@ -132,12 +128,8 @@ def known_errnos() -> tuple[str, ...]:
 
 @cache
 def all_causes() -> CauseFile:
-    """Return the ways and causes in the file; raise Defect if it is malformed."""
-    content = toml_content(read_text(_FILE, "file of causes", MOST_TOML), _FILE.name)
-    try:
-        return msgspec.convert(content, CauseFile)
-    except msgspec.ValidationError as wrong:
-        raise Defect(f"{_FILE.name}: {wrong}") from None
+    """Return the ways and causes in the file."""
+    return package_tables(__package__, "errnos.toml", CauseFile)
 
 
 def _names(way: MappingWay, word: str) -> bool:

@@ -50,29 +50,25 @@ _WORDS = (
 class PastedBoot(msgspec.Struct, frozen=True):
     """One boot of a machine: its kernel and its events, in the order of their first lines.
 
+    :param host: the machine's name; empty if no line names it
     :param seen: names of further parts of the boot that the text contains (boot_facts.SEEN_WORDS)
     """
 
+    host: str
     kernel: kernel_said.KernelSaid
     events: tuple[message_event.MessageEvent, ...]
     seen: frozenset[str] = frozenset()
 
 
-class PastedMachine(msgspec.Struct, frozen=True):
-    """A machine in a paste; *host* is empty if no line names it."""
-
-    host: str
-    boots: tuple[PastedBoot, ...]
-
-
 class PasteExplanation(msgspec.Struct, frozen=True):
     """The content of a paste.
 
+    :param boots: every boot, machine by machine
     :param not_understood: lines that look relevant but belong to no family
     :param dropped: lines of events beyond the first ``MOST_EVENTS``
     """
 
-    machines: tuple[PastedMachine, ...]
+    boots: tuple[PastedBoot, ...]
     lines: int
     not_understood: int = 0
     strange: tuple[tuple[int, str], ...] = ()
@@ -81,7 +77,7 @@ class PasteExplanation(msgspec.Struct, frozen=True):
     @property
     def events(self) -> tuple[message_event.MessageEvent, ...]:
         """The events on all machines and boots."""
-        return tuple(event for one in self.machines for boot in one.boots for event in boot.events)
+        return tuple(event for boot in self.boots for event in boot.events)
 
 
 def explain(
@@ -225,22 +221,16 @@ class _Paste:
 
     def explanation(self, lines: int) -> PasteExplanation:
         """Return the explanation of the lines so far."""
-        machines = []
-        for host, boots in self._hosts.items():
-            told = [self._told(boot) for boot in boots]
-            shown = tuple(
-                boot for boot in told if boot.events or boot.kernel.sure is kernel_said.KernelSure.SAID
-            )
-            if shown:
-                machines.append(PastedMachine(host, shown))
+        told = (self._told(host, boot) for host, boots in self._hosts.items() for boot in boots)
+        shown = (boot for boot in told if boot.events or boot.kernel.sure is kernel_said.KernelSure.SAID)
         return PasteExplanation(
-            tuple(machines), lines, self._not_understood, tuple(self._strange), self._dropped
+            tuple(shown), lines, self._not_understood, tuple(self._strange), self._dropped
         )
 
-    def _told(self, boot: _Boot) -> PastedBoot:
+    def _told(self, host: str, boot: _Boot) -> PastedBoot:
         kernel = self._said(boot)
-        events = story(sorted(boot.events, key=_line_of), boot.facts, kernel.range)
-        return PastedBoot(kernel, events, frozenset(boot.facts.seen))
+        events = story(sorted(boot.events, key=_line_of), boot.facts, kernel)
+        return PastedBoot(host, kernel, events, frozenset(boot.facts.seen))
 
     def _said(self, boot: _Boot) -> kernel_said.KernelSaid:
         wordings = [(one.since, one.until) for event in boot.events for one in event.wordings]

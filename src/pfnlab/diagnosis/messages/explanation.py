@@ -193,7 +193,7 @@ def explained(paste: PasteExplanation) -> ExplainResult:
     files = {event.family.name for event in paste.events if event.family.kind is FamilyKind.FILE}
     boots = tuple(
         ExplainedBoot(
-            *(machine.host, boot.kernel.version, boot.kernel.sure, boot.kernel.since, boot.kernel.until),
+            *(boot.host, boot.kernel.version, boot.kernel.sure, boot.kernel.since, boot.kernel.until),
             tuple(
                 _event(
                     event,
@@ -204,8 +204,7 @@ def explained(paste: PasteExplanation) -> ExplainResult:
                 for event in boot.events
             ),
         )
-        for machine in paste.machines
-        for boot in machine.boots
+        for boot in paste.boots
     )
     things = tuple(group[0].thing for _, group in things_of(boots))
     says = _says(paste, boots)

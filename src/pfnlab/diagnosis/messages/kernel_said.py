@@ -2,11 +2,13 @@
 
 import re
 from enum import Enum
+from functools import cache, lru_cache
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.diagnosis.messages.cases import KernelRange
+from pfnlab.base.toml_text import package_tables
+from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 
 _VERSION = r"(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:[-+~.][\w.+~-]{1,80})?)"
@@ -45,7 +47,7 @@ class KernelSure(Enum):
 
 
 class KernelSaid(msgspec.Struct, frozen=True):
-    """The kernel in a boot.
+    """The kernel in a boot, or the releases that it may be.
 
     :param version: e.g. ``6.1.85-1-generic``; empty if the wording is the only hint
     :param since: the first release with all wordings in the boot; empty if unbounded
@@ -57,10 +59,36 @@ class KernelSaid(msgspec.Struct, frozen=True):
     since: str = ""
     until: str = ""
 
-    @property
-    def range(self) -> KernelRange:
-        """The releases it may be."""
-        return KernelRange(self.version, self.since, self.until)
+    def within(self, since: str, until: str) -> bool | None:
+        """True if the kernel lies between two releases, inclusive; None if unknown."""
+        if not (since or until):
+            return True
+        return _within(self.version, self.since, self.until, since, until)
+
+
+@lru_cache(maxsize=1 << 10)
+def _within(version: str, oldest: str, newest: str, since: str, until: str) -> bool | None:
+    first, last = _release(oldest), _release(newest)
+    if version:
+        try:
+            name = kernel_name(version)
+        except Misuse:
+            first = last = None
+        else:
+            first = name.mainline[:3]
+            # Such a kernel may have features of any later release.
+            is_frozen = name.distribution is not None and name.distribution.backports is Backports.ANY
+            last = None if is_frozen else first
+    low, high = _release(since), _release(until)
+    if (high and first and first > high) or (low and last and last < low):
+        return False
+    is_after = not low or (first is not None and first >= low)
+    is_before = not high or (last is not None and last <= high)
+    return True if is_after and is_before else None
+
+
+def _release(text: str) -> tuple[int, ...] | None:
+    return release_key(text)[:3] if text else None
 
 
 def version_in(text: str) -> str | None:
@@ -108,3 +136,38 @@ def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
     if since and until and release_key(since) > release_key(until):
         return "", ""
     return since, until
+
+
+class Dating(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Part of a line that only some releases print.
+
+    :param text: a regex that matches it
+    :param since: the first release with it; empty if unknown; *until* is the last one
+    """
+
+    text: str
+    since: str = ""
+    until: str = ""
+
+
+class _DatingFile(msgspec.Struct, forbid_unknown_fields=True):
+    dating: tuple[Dating, ...]
+
+
+_DATINGS = package_tables(__package__, "datings.toml", _DatingFile).dating
+
+
+#: A line with none of these words cannot be dated; that is nearly every line.
+_MAY_BE_DATED = re.compile(r"WARNING: |\.[chS]:\d|\+0x|UID: |\[vfio_pci_core\]|^[RE]IP: ")
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], Dating], ...]:
+    return tuple((re.compile(one.text), one) for one in _DATINGS)
+
+
+def dated(text: str) -> list[Dating]:
+    """Return the parts of a line that date it."""
+    if _MAY_BE_DATED.search(text) is None:
+        return []
+    return [one for pattern, one in _patterns() if pattern.search(text)]

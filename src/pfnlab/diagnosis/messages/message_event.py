@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.diagnosis.messages.cases import KernelRange, fitted
-from pfnlab.diagnosis.messages.dating import Dating, dated
+from pfnlab.diagnosis.messages.cases import fitted
 from pfnlab.diagnosis.messages.errno_causes import way_of
 from pfnlab.diagnosis.messages.family_files import Family, FamilyKind, Wording
 from pfnlab.diagnosis.messages.joining import PlacedPiece
+from pfnlab.diagnosis.messages.kernel_said import Dating, KernelSaid, dated
 from pfnlab.diagnosis.messages.matching import Match
 from pfnlab.diagnosis.messages.template_fields import FIELDS, SaidRange, error_of, mode_of, range_of
 from pfnlab.kernel.hw.cachemode import CacheMode
@@ -264,7 +264,7 @@ class GrowingEvent:
         """Record that the kernel suppressed lines."""
         self.doubts[f"The kernel left {lines} lines out, of this kind or another."] = None
 
-    def fitted(self, kernel: KernelRange) -> Family | None:
+    def fitted(self, kernel: KernelSaid) -> Family | None:
         """The event's family in the case of its lines; None if it needs a case and no case fits."""
         lines = (self.placed.text, *(part.text for part in self.parts))
         return fitted(self.match.family, self.texts, lines, tuple(self.frames), kernel)

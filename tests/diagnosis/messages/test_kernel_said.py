@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.diagnosis.messages.dating import dated
 from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.diagnosis.messages.kernel_said import narrowed
+from pfnlab.diagnosis.messages.kernel_said import dated, narrowed
 
 
 @for_each(
@@ -31,6 +30,6 @@ def test_a_bug_that_began_later_than_a_line_is_not_behind_it() -> None:
     """The file moved in 5.6, so the report is of an older kernel."""
     text = "WARNING: CPU: 5 PID: 3 at arch/x86/mm/pat.c:1004 untrack_pfn+0x21/0x33()"
 
-    [machine] = explain_line(text).machines
+    [boot] = explain_line(text).boots
 
-    assert ("3.12", "4.10") == (machine.boots[0].kernel.since, machine.boots[0].kernel.until)
+    assert ("3.12", "4.10") == (boot.kernel.since, boot.kernel.until)
