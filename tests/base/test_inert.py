@@ -33,7 +33,6 @@ from pfnlab.base.inert import (
     markdown_block,
     markdown_code,
     message,
-    metric_label,
     one_line,
     python_comment,
     recorded_line,
@@ -324,7 +323,6 @@ def test_markdown_shows_the_text(text: str) -> None:
     [
         (tap_description("a # SKIP\nok 2 \\"), "a \\# SKIP ok 2 \\\\"),
         (annotation("a%\r\n::error::", ",:"), "a%25%0D%0A%3A%3Aerror%3A%3A"),
-        (metric_label('a"} 1\nb \\'), '"a\\"} 1\\nb \\\\"'),
         (csv_cell("=cmd()"), "'=cmd()"),
         (csv_cell(-1), -1),
     ],

@@ -56,15 +56,6 @@ def test_what_a_redacted_bundle_lacks_is_said(ask: Ask, tmp_path: Path) -> None:
     assert [said] == lines
 
 
-def test_metrics_go_to_a_file(ask: Ask, tmp_path: Path) -> None:
-    """As node_exporter reads them."""
-    target = tmp_path / "pfnlab.prom"
-
-    ask("inspect", LEAK, "--format", "prometheus", "-o", str(target))
-
-    assert "pfnlab_leaked_bytes 32768\n" in target.read_text(encoding="utf-8")
-
-
 def test_more_is_read_where_it_is_asked_for(ask: Ask, tmp_path: Path) -> None:
     """A bound is one line, which names what reads more; so is a device whose file has the bound."""
     lines = b"pfnlab-bundle 1\nfile /proc/iomem\n" + b" 0-fff : x\n" * 31_251
@@ -117,21 +108,12 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
         (("--bar", "2"), "add --device BDF"),
         (("--redact",), "add --collect FILE"),
         ((LEAK, "--deep"), "is not this machine"),
-        ((LEAK, "--format", "xml"), "unknown format 'xml'"),
-        ((LEAK, "--format", "prometheus", "--json"), "two formats"),
         ((LEAK, "--device", "00:99.0"), "there is no PCI device"),
         (("nowhere.bundle",), "nowhere.bundle"),
-        (("--collect", "f", "--watch", "1"), "--collect inspects nothing: drop --watch"),
+        (("--collect", "f", "--pid", "1", "--device", "0"), "inspects nothing: drop --device and --pid"),
         (("--collect", "f", "--json", "--deep"), "--collect inspects nothing: drop --deep and --json"),
         (("--script", "--device", "00:01.0"), "--script prints a script: drop --device"),
         (("f.bundle", "--script"), "--script prints a script: drop BUNDLE|VMCORE|SOSREPORT|TEXT"),
-        (("--watch", "1", "-o", "f"), "--watch prints continuously: drop --output"),
-        (("--json", "--format", "text"), "--json and --format are two formats"),
-        *(
-            (("--watch", number), f"{number} is not a number of seconds: write one up to 31,622,400 (a year)")
-            for number in ("inf", "1e+300")
-        ),
-        *((("--watch", number), "--watch") for number in ("0", "-1")),
         ((str(ROOT / "README.md"),), "not a bundle"),
     ],
 )
@@ -142,13 +124,6 @@ def test_misuse_is_one_line(words: tuple[str, ...], message: str, ask: Ask) -> N
     assert (2, "") == (answer.code, answer.out)
     assert message in answer.err
     assert 1 == len(answer.err.splitlines())
-
-
-def test_nan_is_no_number_of_seconds(ask: Ask) -> None:
-    """It is neither smaller nor larger than another."""
-    answer = ask("inspect", "--watch", "nan")
-
-    assert (2, "", 1) == (answer.code, answer.out, len(answer.err.splitlines()))
 
 
 def test_a_script_may_be_written_to_a_file(ask: Ask, tmp_path: Path) -> None:
@@ -172,17 +147,6 @@ def test_the_advised_command_can_be_run(ask: Ask, tmp_path: Path, monkeypatch: p
     answer = ask("inspect", "--collect=-a b")
 
     assert "-a b: inspect it with `pfnlab inspect './-a b'`" in answer.err
-
-
-def test_watching_prints_what_changes(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two looks, and nothing in between: Ctrl-C ends it."""
-
-    def stop(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("time.sleep", stop)
-
-    assert "inspected:" in ask("inspect", "--watch", "5").out
 
 
 def test_one_uncached_entry_is_not_several_modes(tmp_path: Path, ask: Ask) -> None:

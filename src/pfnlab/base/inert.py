@@ -275,12 +275,6 @@ def annotation(text: str, more: str = "") -> str:
     return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)
 
 
-def metric_label(text: str) -> str:
-    """A Prometheus label value, with its quotes."""
-    plain = visible(text).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-    return f'"{plain}"'
-
-
 #: Characters that start a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 

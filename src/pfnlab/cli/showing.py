@@ -71,10 +71,6 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
         case "fmt":
             form = request.form or "text"
             return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
-        case "inspect" if request.form == "prometheus":
-            from pfnlab.diagnosis.inspector.inspection import metrics
-
-            return metrics(result)
         case "kernels diff" if request.model and request.output is None:
             text = _lines(result, apart)
         case "try" | "kernels meet" | "kernels diff":

@@ -7,7 +7,6 @@ findings, or, with --device, it is not write-combining.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import SECONDS, AsJson, Option, Request, Say, refuse_ineffective
+from pfnlab.verbs.option import AsJson, Option, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
@@ -56,14 +55,6 @@ class InspectRequest(Request, frozen=True, kw_only=True):
             max=1 << 14,
         ),
     ] = None
-    watch: Annotated[
-        float | None,
-        SECONDS._replace(help="Re-inspect every SECONDS, and print changes.", metavar="SECONDS", min=0.1),
-    ] = None
-    form: Annotated[
-        str | None,
-        Option("prometheus: for the textfile collector of node_exporter.", "text|prometheus", ("--format",)),
-    ] = None
     as_json: AsJson = False
     output: Annotated[Path | None, Option("Write the output to this file.", "FILE", ("-o", "--output"))] = (
         None
@@ -71,7 +62,7 @@ class InspectRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | PlainText]:
-    """Yield inspections, once or repeatedly, or a script; Misuse if the options or the file do not fit."""
+    """Yield an inspection or a script; Misuse if the options or the file do not fit."""
     _check(request)
     if request.script:
         from pfnlab.diagnosis.inspector.sources.collecting import script_text
@@ -87,20 +78,7 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
         command = f"pfnlab inspect {shell_path(request.collect)}"
         say(f"{visible_name(request.collect)}: inspect it with `{command}`")
         return
-    if request.watch is None:
-        yield _result(request, _snapshot(request))
-        return
-    from pfnlab.diagnosis.inspector.watching import WatchedMoment, changes
-
-    first = _snapshot(request)
-    yield _result(request, first)
-    before = WatchedMoment(first)
-    while True:
-        time.sleep(request.watch)
-        after = WatchedMoment(_snapshot(request))
-        for line in changes(before, after):
-            yield PlainText.line(line)
-        before = after
+    yield _result(request, _snapshot(request))
 
 
 def _check(request: InspectRequest) -> None:
@@ -108,18 +86,12 @@ def _check(request: InspectRequest) -> None:
         raise Misuse("--bar and --pid are for one device: add --device BDF")
     if request.redact and request.collect is None:
         raise Misuse("--redact omits names from a bundle: add --collect FILE")
-    if request.origin is not None and (request.deep or request.collect or request.watch is not None):
-        raise Misuse(f"{request.origin} is not this machine: drop --deep, --collect and --watch")
-    if request.form not in (None, "text", "prometheus"):
-        raise Misuse(f"unknown format {request.form!r}: write text or prometheus")
-    if request.form is not None and request.as_json:
-        raise Misuse("--json and --format are two formats: drop one")
+    if request.origin is not None and (request.deep or request.collect):
+        raise Misuse(f"{request.origin} is not this machine: drop --deep and --collect")
     if request.script:
         refuse_ineffective(request, "--script", "prints a script", takes=("script", "output"))
     if request.collect is not None:
         refuse_ineffective(request, "--collect", "inspects nothing", takes=("collect", "redact"))
-    if request.watch is not None:
-        refuse_ineffective(request, "--watch", "prints continuously", but="as_json form output")
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:

@@ -1,17 +1,21 @@
-"""The result of an inspection, and its exit code."""
+"""The result of an inspection, its exit code, and the one step that shows more."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from for_each import for_each
 from inspector.machines import entry, snapshot
 
 from pfnlab.base.result import Outcome
+from pfnlab.diagnosis.inspector import inspection
 from pfnlab.diagnosis.inspector.device import device_answer
-from pfnlab.diagnosis.inspector.host_snapshot import Access, SnapshotSource
-from pfnlab.diagnosis.inspector.inspection import InspectionResult, inspected, metrics
+from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot, SnapshotSource
+from pfnlab.diagnosis.inspector.inspection import InspectionResult, here_as_root, how_to_see_more, inspected
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost
+from pfnlab.diagnosis.inspector.parsing.memory_lists import MEMTYPES
 
 
 def result(**parts: Any) -> InspectionResult:
@@ -69,11 +73,56 @@ def test_sources_apart_are_measured() -> None:
     assert 2.5 == result(sources=sources).apart
 
 
-def test_metrics_have_a_line_for_every_kind() -> None:
-    """An alert on a kind that never was needs its zero."""
-    text = metrics(result(book=(entry(0, 8),)))
+_MOUNT = "sudo mount -t debugfs none /sys/kernel/debug"
+BOOK = SnapshotSource(MEMTYPES, Access.ABSENT, "No such file or directory", None, _MOUNT)
+MAPS = SnapshotSource("/proc/*/smaps", Access.CUT, "", None, "sudo pfnlab inspect")
+READ = SnapshotSource("/proc/iomem", Access.READ)
 
-    assert 'pfnlab_findings{kind="leaked_reservation",severity="wrong"} 1\n' in text
-    assert 'pfnlab_findings{kind="two_modes",severity="look here"} 0\n' in text
-    assert "pfnlab_leaked_bytes 32768\n" in text
-    assert 'pfnlab_source_read{source="/proc/*/smaps"} 1\n' in text
+
+def more(*sources: SnapshotSource, origin: str = "this machine") -> str:
+    """The step for a machine with these sources."""
+    return how_to_see_more(Snapshot(origin=origin, sources=sources))
+
+
+@pytest.fixture
+def root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Root with every capability, on a kernel that is not locked down."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    for name, text in (("_STATUS", "CapEff:\t000001ffffffffff\n"), ("_LOCKDOWN", "[none] integrity\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        monkeypatch.setattr(inspection, name, tmp_path / name)
+    return monkeypatch
+
+
+def test_a_user_becomes_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which shows everything that root may see."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
+    assert "sudo pfnlab inspect" == more(READ, MAPS, BOOK)
+    assert "" == more(READ)
+
+
+def test_root_mounts_debugfs_without_sudo(root: pytest.MonkeyPatch) -> None:
+    """And is not told to become root."""
+    assert "mount -t debugfs none /sys/kernel/debug && pfnlab inspect" == more(MAPS, BOOK)
+    assert "" == more(READ, MAPS)
+
+
+def test_a_container_leads_to_its_host(root: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Root there may not mount."""
+    (tmp_path / "_STATUS").write_text("CapEff:\t00000000a80425fb\n", encoding="utf-8")
+
+    assert more(BOOK).endswith("run collect.sh on the host of this container")
+
+
+def test_a_locked_kernel_hides_debugfs_from_root(root: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only another boot shows it."""
+    (tmp_path / "_LOCKDOWN").write_text("none [integrity] confidentiality\n", encoding="utf-8")
+
+    assert more(BOOK).startswith("boot without lockdown")
+
+
+def test_of_a_bundle_it_is_the_command_of_the_first_source(root: pytest.MonkeyPatch) -> None:
+    """For the user of that machine, who may not be root."""
+    assert _MOUNT == more(READ, BOOK, MAPS, origin="host.bundle")
+    assert not here_as_root(Snapshot(origin="host.bundle", sources=()))

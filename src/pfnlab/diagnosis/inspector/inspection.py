@@ -1,25 +1,23 @@
-"""The result of an inspection: sources, findings, and rows for the memory around each finding.
+"""The result of an inspection: sources, findings, and rows for the memory around each finding."""
 
-It can also be written as metrics, in the text format that the Prometheus node_exporter reads from files.
-"""
-
-from collections import Counter
+import os
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec.structs import replace as _replaced
 
-from pfnlab.base.inert import metric_label
 from pfnlab.base.result import ALWAYS, Address, Made, Outcome, Result
 from pfnlab.base.units import number_of, size_text
 from pfnlab.diagnosis.inspector.device import CombiningAnswer, DeviceAnswer
 from pfnlab.diagnosis.inspector.finding.every import NotLookedFor, findings, not_looked_for
-from pfnlab.diagnosis.inspector.finding.finding_form import Finding, Severity, check_bounds, finding_kinds
-from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.finding.finding_form import Finding, Severity, check_bounds
+from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot, UnkeptLines
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
-from pfnlab.diagnosis.inspector.seeing_more import for_root, here_as_root, how_to_see_more
+from pfnlab.diagnosis.inspector.parsing.memory_lists import MEMTYPES
+from pfnlab.diagnosis.inspector.sources.origins import HERE
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
 #: Maximum number of rows of each kind.
@@ -232,33 +230,56 @@ def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLoo
     return f"No findings in {number_of(len(machine.snapshot.book), 'reservation')}{unread}."
 
 
-def metrics(result: InspectionResult) -> str:
-    """Return an inspection as metrics; every kind of finding gets a line, even with no findings."""
-    return "".join(f"{line}\n" for line in _lines(result))
+_STATUS, _LOCKDOWN = Path("/proc/self/status"), Path("/sys/kernel/security/lockdown")
+#: The CAP_SYS_ADMIN bit in a capability mask; it allows mounting.
+_SYS_ADMIN = 1 << 21
+_SUDO = "sudo "
 
 
-def _lines(result: InspectionResult) -> Iterator[str]:
-    yield from _head("pfnlab_findings", "Findings of the last inspection, by kind and severity.")
-    counts = Counter(one.finding.kind for one in result.findings)
-    for name, kind in finding_kinds().items():
-        yield f'pfnlab_findings{{kind="{name}",severity="{kind.severity}"}} {counts[name]}'
-    yield from _head("pfnlab_leaked_bytes", "Bytes of device memory that stay reserved without an owner.")
-    leaked = sum(one.finding.size for one in result.findings if one.finding.kind == "leaked_reservation")
-    yield f"pfnlab_leaked_bytes {leaked}"
-    for name, help_text, value in (
-        ("reservations", "Entries of the memtype list.", result.counted.reservations),
-        ("mappings", "Mappings of device memory.", result.counted.mappings),
-        ("devices", "PCI devices.", result.counted.devices),
-    ):
-        if value is not None:
-            yield from _head(f"pfnlab_{name}", help_text)
-            yield f"pfnlab_{name} {value}"
-    yield from _head("pfnlab_source_read", "1 where a source was read whole.")
-    for source in result.sources:
-        label = metric_label(source.name)
-        yield f"pfnlab_source_read{{source={label}}} {int(source.access is Access.READ)}"
+def here_as_root(snapshot: Snapshot) -> bool:
+    """Return True if the inspected machine is this one, and the user is root."""
+    return snapshot.origin == HERE and os.geteuid() == 0
 
 
-def _head(name: str, help_text: str) -> Iterator[str]:
-    yield f"# HELP {name} {help_text}"
-    yield f"# TYPE {name} gauge"
+def for_root(text: str) -> str:
+    """Rewrite commands as root would type them."""
+    return text.replace(_SUDO, "")
+
+
+def how_to_see_more(snapshot: Snapshot) -> str:
+    """Return the step that would supply most of the parts an inspection lacks.
+
+    Empty if nothing is missing or no such step is known.
+    """
+    unread = [source for source in snapshot.sources if source.access is not Access.READ]
+    commands = [source.command for source in unread if source.command]
+    if snapshot.origin != HERE:
+        return next(iter(commands), "")
+    if os.geteuid() != 0:
+        return "sudo pfnlab inspect" if unread else ""
+    book = next((source for source in unread if source.name == MEMTYPES), None)
+    if book is None:
+        return next((text for text in map(for_root, commands) if text != "pfnlab inspect"), "")
+    if _is_locked_down():
+        return "boot without lockdown: it hides debugfs from root too"
+    if not _may_mount():
+        return "`pfnlab inspect --script > collect.sh`, and run collect.sh on the host of this container"
+    return f"{for_root(book.command)} && pfnlab inspect" if "mount" in book.command else ""
+
+
+def _may_mount() -> bool:
+    """Return True unless the process lacks CAP_SYS_ADMIN, as in most containers."""
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+        (mask,) = (line.split()[1] for line in lines if line.startswith("CapEff:"))
+        return bool(int(mask, 16) & _SYS_ADMIN)
+    except (OSError, ValueError):
+        return True
+
+
+def _is_locked_down() -> bool:
+    """Return True if the kernel restricts root."""
+    try:
+        return "[none]" not in _LOCKDOWN.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return False
