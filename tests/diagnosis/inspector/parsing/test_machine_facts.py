@@ -20,10 +20,9 @@ from pfnlab.diagnosis.inspector.parsing.machine_facts import (
     processor,
     trimmed_config,
     trimmed_processor,
-    unpacked,
     version,
 )
-from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY
+from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, unpacked
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 from pfnlab.kernel.hw.mtrr import MtrrType
 from pfnlab.kernel.hw.pat import FULL_PAT, NO_PAT
@@ -56,7 +55,7 @@ def test_options_that_matter_stay(data: bytes) -> None:
     ("data", "says"),
     [
         (gzip.compress(bytes(1 << 25)), "more than 200 times as large"),
-        (b"\x1f\x8b\x00", "packing is damaged"),
+        (b"\x1f\x8b\x00", "packing ends too early"),
     ],
 )
 def test_a_damaged_or_endless_configuration_is_none(data: bytes, says: str) -> None:

@@ -13,8 +13,8 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
     MOST_PLACES,
     EvidenceLine,
     Finding,
+    PhysicalPlace,
     RawFinding,
-    composed,
     finding_kinds,
 )
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot, SnapshotSource
@@ -23,7 +23,7 @@ from pfnlab.diagnosis.inspector.joined_host import JoinedHost, pat_off
 from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_files
 from pfnlab.diagnosis.inspector.parsing.process_files import DESCRIPTORS, MAPS
 from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI
-from pfnlab.kernel.bugs.here import bugs_here
+from pfnlab.kernel.bugs.here import BugHere, bugs_here
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 _DEEP = "sudo pfnlab inspect --deep"
@@ -191,7 +191,7 @@ class _Gathering:
     # All findings of one kind at one place; only the first few are kept.
 
     def __init__(self, first: RawFinding) -> None:
-        self._first = first
+        self._first, self.kind = first, first.kind
         self._places: list[tuple[int, int, CacheMode | None]] = []
         self._evidence: dict[EvidenceLine, None] = {}
         self._pids: dict[int, None] = {}
@@ -207,28 +207,38 @@ class _Gathering:
         if len(self._places) < MOST_PLACES:
             self._places += more.places[: MOST_PLACES - len(self._places)]
         if self._times == 1 or len(self._evidence) < _MOST_EVIDENCE:
-            self._evidence |= dict.fromkeys(more.evidence())
+            self._evidence |= dict.fromkeys(more.evidence() if callable(more.evidence) else more.evidence)
 
-    def whole(self) -> RawFinding:
-        first = self._first
-        evidence = tuple(self._evidence)
-        says = first.says()
+    def finding(self, bugs: tuple[BugHere, ...]) -> Finding:
+        first, place = self._first, self._first.place
+        kind, evidence = finding_kinds()[first.kind], tuple(self._evidence)
+        says = first.says() if callable(first.says) else first.says
         if self._times > 1:
             evidence = evidence[:_MOST_EVIDENCE]
             users = f", of {number_of(len(self._pids), 'process', 'processes')}" if self._pids else ""
             says += f" And {self._times - 1:,} more like it: {size_text(self._size)} in all{users}."
-        return msgspec.structs.replace(
-            first,
-            says=lambda: says,
-            places=self._places,
-            pids=sorted(self._pids)[:_MOST_PIDS],
-            evidence=lambda: evidence,
+        return Finding(
+            kind=first.kind,
+            severity=kind.severity,
+            says=says,
+            means=kind.means,
+            places=tuple(
+                PhysicalPlace.of(start, end, None if mode is None else mode.short)
+                for start, end, mode in self._places
+            ),
             size=self._size,
-            count=self._pieces,
+            count=max(1, self._pieces),
+            device=first.device if place is None else place.device.address,
+            bar=None if place is None else place.bar.number,
+            pids=tuple(sorted(self._pids)[:_MOST_PIDS]),
+            evidence=evidence,
+            bugs=bugs,
+            programs=kind.programs,
+            advice=kind.advice,
         )
 
 
-def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
+def _gathered(found: Iterable[RawFinding]) -> list[_Gathering]:
     """Merge findings by kind and BAR or device, adding up size and count; hidden sources stay separate."""
     groups: dict[tuple[object, ...], _Gathering] = {}
     for one in found:
@@ -243,7 +253,7 @@ def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
         if group is None:
             group = groups[key] = _Gathering(one)
         group.add(one)
-    return [group.whole() for group in groups.values()]
+    return list(groups.values())
 
 
 #: Each function looks for several kinds in a single pass.
@@ -272,12 +282,10 @@ def findings(machine: JoinedHost) -> tuple[Finding, ...]:
     with uncollected():
         looked = (one for look in _LOOKS for one in look(machine))
         decided = (one.otherwise if one.kind in lacking else one for one in looked)
-        raw = gathered(one for one in decided if one is not None and one.kind not in lacking)
-    bugs = {
-        name: tuple(bugs_here(machine.snapshot.kernel, kinds[name].bugs))
-        for name in {one.kind for one in raw}
-    }
-    found = [composed(one, bugs[one.kind]) for one in raw]
+        groups = _gathered(one for one in decided if one is not None and one.kind not in lacking)
+    kernel = machine.snapshot.kernel
+    bugs = {kind: tuple(bugs_here(kernel, kinds[kind].bugs)) for kind in {one.kind for one in groups}}
+    found = [one.finding(bugs[one.kind]) for one in groups]
     return tuple(
         sorted(
             found,

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
 from typing import Annotated
 
 import msgspec
 
-from pfnlab.base.errors import Defect
 from pfnlab.base.result import Address, Count
+from pfnlab.base.toml_text import package_tables
 from pfnlab.diagnosis.inspector.host_snapshot import IomemLine
 from pfnlab.diagnosis.inspector.joined_host import BarOf
 from pfnlab.diagnosis.inspector.parsing import memory_lists
@@ -149,12 +148,8 @@ MOST_PLACES = 8
 
 @cache
 def finding_kinds() -> dict[str, FindingKind]:
-    """Return the kinds of findings by name, in report order; raise Defect if the table is wrong."""
-    text = files("pfnlab.diagnosis.inspector.finding").joinpath("kinds.toml").read_text(encoding="utf-8")
-    try:
-        return msgspec.toml.decode(text, type=dict[str, FindingKind])
-    except msgspec.ValidationError as trouble:
-        raise Defect(f"kinds.toml: {trouble}") from trouble
+    """Return the kinds of findings by name, in report order."""
+    return package_tables(__package__, "kinds.toml", dict[str, FindingKind])
 
 
 def check_bounds(start: int, end: int) -> None:
@@ -177,64 +172,21 @@ class RawFinding(msgspec.Struct, frozen=True):
 
     Of a million findings of one kind only a dozen are shown, so sentences and lines are made on demand.
 
-    :param says: returns its sentences
-    :param evidence: returns the lines that show it
+    :param says: its sentences, or a function that returns them
+    :param evidence: the lines that show it, or a function that returns them
     :param places: the affected ranges, each with the mode of its reservation, or None if not reserved
     :param device: the device, if no BAR is involved
-    :param size: total bytes, if *places* has only the first few places
-    :param count: number of places; 0 if *places* has all of them
     :param otherwise: the finding to report instead if this one lacks a source
     """
 
     kind: str
-    says: Callable[[], str]
+    says: str | Callable[[], str]
     places: Sequence[tuple[int, int, CacheMode | None]] = ()
     place: BarOf | None = None
     device: str | None = None
     pids: Sequence[int] = ()
-    evidence: Callable[[], Iterable[EvidenceLine]] = tuple
-    size: int = 0
-    count: int = 0
+    evidence: Iterable[EvidenceLine] | Callable[[], Iterable[EvidenceLine]] = ()
     otherwise: RawFinding | None = None
-
-    @classmethod
-    def ready(
-        cls,
-        kind: str,
-        says: str,
-        evidence: Iterable[EvidenceLine],
-        places: Sequence[tuple[int, int, CacheMode | None]] = (),
-        place: BarOf | None = None,
-        pids: Sequence[int] = (),
-    ) -> RawFinding:
-        """Make a rare finding from sentences and lines that already exist."""
-        lines = tuple(evidence)
-        return cls(kind, lambda: says, places, place, None, pids, lambda: lines)
-
-
-def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
-    """Complete a finding; raise KeyError for an unknown kind."""
-    kind = finding_kinds()[found.kind]
-    place = found.place
-    return Finding(
-        kind=found.kind,
-        severity=kind.severity,
-        says=found.says(),
-        means=kind.means,
-        places=tuple(
-            PhysicalPlace.of(start, end, None if mode is None else mode.short)
-            for start, end, mode in found.places[:MOST_PLACES]
-        ),
-        size=found.size or sum(end - start for start, end, _ in found.places),
-        count=max(1, found.count or len(found.places)),
-        device=found.device if place is None else place.device.address,
-        bar=None if place is None else place.bar.number,
-        pids=tuple(found.pids),
-        evidence=tuple(found.evidence()),
-        bugs=bugs,
-        programs=kind.programs,
-        advice=kind.advice,
-    )
 
 
 def claim_line(line: IomemLine) -> EvidenceLine:

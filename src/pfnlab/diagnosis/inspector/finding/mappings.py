@@ -204,10 +204,10 @@ def aliased(machine: JoinedHost) -> Iterator[RawFinding]:
         place = machine.first_bar(start, end)
         words = " and ".join(mode.cattr for mode in sorted(modes))
         where = f"{range_text(start, end)} ({size_text(end - start)})"
-        yield RawFinding.ready(
+        yield RawFinding(
             "conflicting_alias",
             f"{where} is mapped {words} at once{', and is RAM' if place is None else ''}.",
-            [_user_line(*user) for user in seen],
+            evidence=[_user_line(*user) for user in seen],
             places=[(start, end, None)],
             place=place,
             pids=sorted({user.pid for _, user in over if isinstance(user, HostMapping)})[:8],

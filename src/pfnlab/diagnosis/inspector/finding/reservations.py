@@ -217,10 +217,13 @@ def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
                 continue
             reserved = f"{range_text(start, end)} {owner.mode.cattr}"
             entry = [(start, end, owner.mode)]
-            yield RawFinding.ready(
+            yield RawFinding(
                 "spans_bars",
                 f"{reserved} begins at {places[0]} and reaches into {places[-1]}.",
-                [*evidence_of_book(entry), *(device_line(place.device, place) for place in places[:4])],
+                evidence=[
+                    *evidence_of_book(entry),
+                    *(device_line(place.device, place) for place in places[:4]),
+                ],
                 places=entry,
                 place=places[0],
             )

@@ -27,11 +27,11 @@ def claimed(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
             if joined_host.of_stand_in(line):
                 continue
             boot = line.name.lower().startswith(joined_host.BOOT_FRAMEBUFFERS)
-            yield RawFinding.ready(
+            yield RawFinding(
                 "claimed_by_another",
                 f"{line.name}{', the boot framebuffer,' if boot else ''} claims "
                 f"{range_text(line.start, line.end)} of {bar}, which {bar.device.driver} is to give away.",
-                [claim_line(line), device_line(bar.device)],
+                evidence=[claim_line(line), device_line(bar.device)],
                 places=[(line.start, line.end, None)],
                 place=bar,
             )
@@ -44,10 +44,10 @@ def no_write_combining(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
         return
     virtual = machine.snapshot.virtual
     guest = f" This is a guest of {virtual}: its host may decide." if virtual else ""
-    yield RawFinding.ready(
+    yield RawFinding(
         "pat_without_wc",
         f"PAT is {'off' if reasons else 'set up without write-combining'}.{guest}",
-        [
+        evidence=[
             *([] if pat is None else [EvidenceLine("kernel log", pat.boot_line())]),
             *(EvidenceLine(source, line) for source, line in reasons),
         ],
@@ -102,8 +102,8 @@ def hidden(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
     """Find sources whose addresses are hidden from this user."""
     for source in machine.snapshot.sources:
         if source.access is Access.HIDDEN:
-            yield RawFinding.ready(
+            yield RawFinding(
                 "iomem_hidden",
                 f"{source.name} shows zeros in place of addresses.",
-                [EvidenceLine(source.name, source.why or "00000000-00000000")],
+                evidence=[EvidenceLine(source.name, source.why or "00000000-00000000")],
             )

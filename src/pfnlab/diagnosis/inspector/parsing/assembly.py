@@ -1,7 +1,8 @@
 """Assemble a snapshot from one machine's text files, wherever they are (:class:`.text_files.TextFiles`)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
+from typing import TypeVar
 
 import msgspec
 
@@ -10,9 +11,7 @@ from pfnlab.base.progress import Work, working
 from pfnlab.diagnosis.inspector.host_snapshot import (
     Access,
     IomemLine,
-    MtrrRegister,
     PciFunction,
-    Reservation,
     Snapshot,
     SnapshotSource,
 )
@@ -21,6 +20,7 @@ from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_
 from pfnlab.diagnosis.inspector.parsing.pci_files import listed_devices
 from pfnlab.diagnosis.inspector.parsing.process_files import ProcessFiles
 
+Rows = TypeVar("Rows", bound=Sized)
 #: Small one-line files.
 RELEASE, HOST = "/proc/sys/kernel/osrelease", "/proc/sys/kernel/hostname"
 COMMAND_LINE, MODULES = "/proc/cmdline", "/proc/modules"
@@ -58,9 +58,15 @@ class _Assembly:
 
     def snapshot(self) -> Snapshot:
         """Return the snapshot, with all its parts."""
-        book = self._book()
+        book = self._rows(
+            memory_lists.MEMTYPES,
+            memory_lists.reservations,
+            memory_lists.is_memtype_line,
+            remedy=_to_mount,
+            head=memory_lists.MEMTYPES_HEAD,
+        )
         resources = self._resources()
-        mtrrs = self._mtrrs()
+        mtrrs = self._rows(memory_lists.MTRRS, memory_lists.mtrr_ranges, memory_lists.MTRR_LINE.fullmatch)
         log = self._log()
         devices = self._devices()
         release = self._release(log or ())
@@ -93,29 +99,9 @@ class _Assembly:
             left_out=self._files.left_out,
         )
 
-    def _book(self) -> tuple[Reservation, ...] | None:
-        text = self._read(memory_lists.MEMTYPES, _to_mount)
-        if text is None:
-            return None
-        found, lines = memory_lists.reservations(text.data)
-        self._check(memory_lists.MEMTYPES, text, lines, memory_lists.is_memtype_line)
-        return found
-
-    def _mtrrs(self) -> tuple[MtrrRegister, ...] | None:
-        text = self._read(memory_lists.MTRRS)
-        if text is None:
-            return None
-        found = memory_lists.mtrr_ranges(text.data)
-        self._check(memory_lists.MTRRS, text, len(found), memory_lists.MTRR_LINE.fullmatch)
-        return found
-
     def _resources(self) -> Sequence[IomemLine] | None:
-        text = self._read(memory_lists.IOMEM)
-        if text is None:
-            return None
-        found = memory_lists.IomemTable(text.data)
-        self._check(memory_lists.IOMEM, text, len(found), memory_lists.IOMEM_LINE.fullmatch)
-        if not found.is_hidden:
+        found = self._rows(memory_lists.IOMEM, memory_lists.IomemTable, memory_lists.IOMEM_LINE.fullmatch)
+        if found is None or not found.is_hidden:
             return found
         hidden = self._sources[-1]
         self._sources[-1] = msgspec.structs.replace(
@@ -169,7 +155,7 @@ class _Assembly:
                 continue
             text = self._long.read(path)
             if text.there:
-                plain, why = machine_facts.unpacked(text.data, self._files.bounds)
+                plain, why = text_files.unpacked(text.data, self._files.bounds)
                 if why:
                     text = text_files.FileText(text.data, Access.CUT, why, text.seconds, text.line)
                 self._note(path, text)
@@ -188,13 +174,26 @@ class _Assembly:
         self._note(path, text, remedy)
         return text if text.there else None
 
-    def _check(
-        self, path: str, text: text_files.FileText, good: int, is_line: Callable[[bytes], object]
-    ) -> None:
-        """Report the first malformed line of a file."""
-        data = text.data
+    def _rows(
+        self,
+        path: str,
+        parse: Callable[[bytes], Rows],
+        is_line: Callable[[bytes], object],
+        *,
+        remedy: _Remedy | None = None,
+        head: bytes = b"",
+    ) -> Rows | None:
+        """Read and parse a file of rows, and report its first malformed line; return None if it is missing.
+
+        :param head: a line that is no row
+        """
+        text = self._read(path, remedy)
+        if text is None:
+            return None
+        data, found = text.data, parse(text.data)
+        good = len(found) + (data.count(head) if head else 0)
         if good == data.count(b"\n") + (not data.endswith(b"\n") and data != b""):
-            return
+            return found
         odd = text_files.odd_line(data, is_line)
         if odd is not None:
             number, content = odd
@@ -202,6 +201,7 @@ class _Assembly:
             if self._files.strict:
                 raise text_files.Unparsable(self._files.origin, path, text.line + number, reason)
             self._sources[-1] = msgspec.structs.replace(self._sources[-1], access=Access.CUT, why=reason)
+        return found
 
     def _note(self, path: str, text: text_files.FileText, remedy: _Remedy | None = None) -> None:
         command = ""

@@ -4,13 +4,11 @@ The log consists of /dev/kmsg records, or of dmesg or journal lines.
 """
 
 import re
-import zlib
 
 from pfnlab.base.errors import Misuse
 from pfnlab.diagnosis.inspector.host_snapshot import Module
 from pfnlab.diagnosis.inspector.parsing.memory_lists import MTRR_TYPES
 from pfnlab.diagnosis.inspector.parsing.text_files import (
-    SnapshotBounds,
     TextFiles,
     decoded,
     first_line,
@@ -58,19 +56,6 @@ def modules(data: bytes) -> tuple[Module, ...]:
         names = tuple(user for user in users.split(",") if user and user != "-")
         found.append(Module(name, names))
     return tuple(found)
-
-
-def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
-    """Return the text of a configuration, gzipped or not, or the reason it is missing; the other is empty."""
-    if data[:2] != b"\x1f\x8b":
-        return data, ""
-    unpacking = zlib.decompressobj(wbits=31)
-    try:
-        text = unpacking.decompress(data, bounds.unpacked(len(data)) + 1)
-    except zlib.error:
-        return b"", "its packing is damaged"
-    why = bounds.is_too_packed(len(data), len(text)) or ("" if unpacking.eof else "its packing is damaged")
-    return b"" if why else text, why
 
 
 def trimmed_config(data: bytes) -> bytes:

@@ -77,8 +77,8 @@ _OLD = re.compile(rb"^(" + _MODE + b") @ " + _HEX + b"-" + _HEX + rb"[ \r]*$", r
 MEMTYPES_HEAD = b"PAT memtype list:"
 
 
-def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
-    """Return the entries in order, and the number of lines that are entries or the header.
+def reservations(data: bytes) -> tuple[Reservation, ...]:
+    """Return the entries in order.
 
     An end of zero is the end of the 64-bit address space, wrapped around.
     A range that ends before it begins is not an entry.
@@ -96,12 +96,12 @@ def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
         for mode, start, end in _OLD.findall(piece)
         if (first := int(start, 16)) < (last := int(end, 16) or end_of_all)
     ]
-    return tuple(found), len(found) + data.count(MEMTYPES_HEAD)
+    return tuple(found)
 
 
 def is_memtype_line(line: bytes) -> bool:
     """True for an entry in either form, and for the header."""
-    return line.strip() == MEMTYPES_HEAD or reservations(line)[1] == 1
+    return line.strip() == MEMTYPES_HEAD or len(reservations(line)) == 1
 
 
 MTRRS = "/proc/mtrr"

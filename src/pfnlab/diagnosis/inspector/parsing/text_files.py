@@ -3,6 +3,7 @@
 Reading a machine is bounded: file contents cannot decide how much memory is used.
 """
 
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -74,7 +75,8 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
         """
         if size <= self.unpacked(packed):
             return ""
-        return f"unpacked it is more than {_TIMES} times as large, over {size_text(size)}{self.remedy}"
+        over = size_text(self.unpacked(packed))
+        return f"unpacked it is more than {_TIMES} times as large, over {over}{self.remedy}"
 
     @property
     def remedy(self) -> str:
@@ -84,6 +86,23 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
 
 #: The default bounds.
 ORDINARY = SnapshotBounds()
+#: The first bytes of gzipped data.
+GZIP = b"\x1f\x8b"
+
+
+def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
+    """Return data, gzipped or not, as text, or the reason it cannot be unpacked; the other is empty."""
+    if not data.startswith(GZIP):
+        return data, ""
+    unpacking = zlib.decompressobj(wbits=31)
+    most = min(bounds.unpacked(len(data)), bounds.all_bytes)
+    try:
+        text = unpacking.decompress(data, most + 1)
+    except zlib.error:
+        return b"", "its packing is damaged: copy it again"
+    why = bounds.is_too_packed(len(data), len(text)) or bounds.is_larger(len(text), 0)
+    why = why or ("" if unpacking.eof else "its packing ends too early: it was cut, collect it again")
+    return b"" if why else text, why
 
 
 #: Maximum size of a file with few lines, in bytes.

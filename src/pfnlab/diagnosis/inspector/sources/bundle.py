@@ -31,6 +31,7 @@ from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.diagnosis.inspector.parsing.text_files import (
     DMESG,
+    GZIP,
     JOURNAL,
     LSPCI,
     MOST_SMALL,
@@ -40,18 +41,17 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
     SnapshotBounds,
     decoded,
     shown,
+    unpacked,
 )
 
 #: The first line, without the version.
 MAGIC = b"pfnlab-bundle "
 VERSION = b"1"
-GZIP = b"\x1f\x8b"
 #: Maximum length of a bundle line, in bytes.
 MOST_LINE = 1 << 16
 #: Directives for a file that was not fully read.
 ACCESS = {b"refused": Access.REFUSED, b"absent": Access.ABSENT, b"cut": Access.CUT}
 WORDS = {access: word for word, access in ACCESS.items()}
-_CHUNK = 1 << 20
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -117,7 +117,7 @@ def is_bundle(head: bytes) -> bool:
 def bundle_bytes(path: Path, bounds: SnapshotBounds) -> bytes:
     """Return the unpacked bundle at *path*; raise Unreadable, or Misuse if it is too large or damaged."""
     _check_size(visible_name(path), check_regular(path, "bundle").st_size, bounds)
-    return unpacked(read_bytes(path, "bundle", bounds.all_bytes), str(path), bounds)
+    return unpacked_bundle(read_bytes(path, "bundle", bounds.all_bytes), str(path), bounds)
 
 
 def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
@@ -126,28 +126,14 @@ def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
         raise Misuse(f"{name}: {why}")
 
 
-def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
+def unpacked_bundle(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
     """Return the text of a bundle, gzipped or not; raise Misuse if it is too large or damaged."""
     name = visible_name(origin)
     _check_size(name, len(data), bounds)
-    if not data.startswith(GZIP):
-        return data
-    parts, size, before = [], 0, len(data)
-    unpacking = zlib.decompressobj(wbits=31)
-    try:
-        while data and not unpacking.eof:
-            parts.append(unpacking.decompress(data, _CHUNK))
-            data = unpacking.unconsumed_tail
-            size += len(parts[-1])
-            why = bounds.is_too_packed(before, size)
-            if why:
-                raise Misuse(f"{name}: {why}")
-            _check_size(name, size, bounds)
-    except zlib.error:
-        raise Misuse(f"{name}: its packing is damaged: copy it again") from None
-    if not unpacking.eof:
-        raise Misuse(f"{name}: its packing ends too early: it was cut, collect it again")
-    return b"".join(parts)
+    text, why = unpacked(data, bounds)
+    if why:
+        raise Misuse(f"{name}: {why}")
+    return text
 
 
 def packed(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from pfnlab.diagnosis.inspector.parsing import machine_facts
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
 from pfnlab.diagnosis.inspector.parsing.pci_files import CONFIG_BYTES, trimmed_listing
 from pfnlab.diagnosis.inspector.parsing.process_files import is_device_file, trimmed
-from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI, MOST_SMALL, FileText, TextFiles
+from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI, MOST_SMALL, FileText, TextFiles, unpacked
 from pfnlab.diagnosis.inspector.sources.bundle import WORDS, Entry, packed, written
 from pfnlab.diagnosis.inspector.sources.redaction import program_text, redacted
 
@@ -71,7 +71,7 @@ class Recorder:
             whole = self._files.read(path, most)
             data, access, why = whole.data, whole.access, whole.why
             if _CONFIG.fullmatch(path) and whole.there:
-                data, damage = machine_facts.unpacked(data, self.bounds)
+                data, damage = unpacked(data, self.bounds)
                 access, why = (Access.CUT, damage) if damage else (access, why)
             known = FileText(_kept(path, data), access, why, whole.seconds, whole.line)
             self._known["file", path] = known

@@ -8,8 +8,8 @@ from pfnlab.base.files import read_head
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, SnapshotBounds, TextFiles
-from pfnlab.diagnosis.inspector.sources.bundle import GZIP, Bundle, is_bundle, unpacked
+from pfnlab.diagnosis.inspector.parsing.text_files import GZIP, ORDINARY, SnapshotBounds, TextFiles
+from pfnlab.diagnosis.inspector.sources.bundle import Bundle, is_bundle, unpacked_bundle
 from pfnlab.diagnosis.inspector.sources.pasted import PastedFiles, loose_files
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, is_archive, is_report
@@ -59,7 +59,7 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
     """Return the bundle a user sent, packed or not; raise Misuse if it is missing or damaged."""
     name, head = visible_name(origin), data[:_HEAD]
     if is_bundle(head):
-        return Bundle(unpacked(data, origin, ORDINARY), origin)
+        return Bundle(unpacked_bundle(data, origin, ORDINARY), origin)
     if head.startswith(_CORES):
         raise Misuse(f"{name}: this is a core, and here only bundles are opened: `pfnlab inspect` reads it")
     if head.startswith(GZIP):
