@@ -39,12 +39,7 @@ def check_cache(root: Path) -> None:
 
     :raises Untrusted: if one may; the message gives the folder, its owner and mode, and the remedy
     """
-    if root in _sound:
-        return
-    place = _walk(root, root)
-    if place is not None:
-        _check(place, place.lstat(), root, last=True)
-        _sound.add(root)
+    _check_path(root, root, below=False)
 
 
 def is_sound(folder: Path) -> bool:
@@ -58,16 +53,7 @@ def is_sound(folder: Path) -> bool:
 
 def check_part(path: Path, root: Path) -> None:
     """Check part of the cache *root* and all below it, like :func:`check_cache`; it need not exist yet."""
-    if path in _sound:
-        return
-    place = _walk(path, root)
-    if place is None:
-        return
-    status = place.lstat()
-    _check(place, status, root, last=True)
-    if stat.S_ISDIR(status.st_mode):
-        _check_below(place, root)
-    _sound.add(path)
+    _check_path(path, root, below=True)
 
 
 def tighten(path: Path) -> None:
@@ -76,6 +62,19 @@ def tighten(path: Path) -> None:
         mode = place.lstat().st_mode
         if mode & (_GROUP | _OTHERS) and not stat.S_ISLNK(mode):
             place.chmod(stat.S_IMODE(mode) & ~(_GROUP | _OTHERS))
+
+
+def _check_path(path: Path, root: Path, *, below: bool) -> None:
+    if path in _sound:
+        return
+    place = _walk(path, root)
+    if place is None:
+        return
+    status = place.lstat()
+    _check(place, status, root, last=True)
+    if below and stat.S_ISDIR(status.st_mode):
+        _check_below(place, root)
+    _sound.add(path)
 
 
 def _walk(path: Path, root: Path) -> Path | None:
