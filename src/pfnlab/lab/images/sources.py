@@ -81,14 +81,7 @@ def parse_deb822(text: str) -> list[Source]:
             continue
         if "deb" not in fields.get("types", "").split():
             continue
-        sources.append(
-            Source(
-                uris=tuple(fields.get("uris", "").split()),
-                suites=tuple(fields.get("suites", "").split()),
-                components=tuple(fields.get("components", "").split()),
-                signed_by=fields.get("signed-by", "").strip(),
-            )
-        )
+        sources.append(_source(fields))
     return sources
 
 
@@ -97,24 +90,22 @@ def parse_one_line(text: str) -> list[Source]:
     sources = []
     for line in text.splitlines():
         entry = re.fullmatch(
-            r"deb\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>.*)",
+            r"deb\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<uris>\S+)\s+(?P<suites>\S+)(?P<components>.*)",
             line.partition("#")[0].strip(),
         )
         if entry is None:
             continue
-        options = dict(
-            (name.lower().rstrip("+"), value)
-            for name, _, value in (option.partition("=") for option in (entry["options"] or "").split())
-        )
-        sources.append(
-            Source(
-                uris=(entry["uri"],),
-                suites=(entry["suite"],),
-                components=tuple(entry["components"].split()),
-                signed_by=options.get("signed-by", ""),
-            )
-        )
+        options = (option.partition("=") for option in (entry["options"] or "").split())
+        names = {name.lower().rstrip("+"): value for name, _, value in options}
+        sources.append(_source({**names, **entry.groupdict()}))
     return sources
+
+
+def _source(fields: Mapping[str, str]) -> Source:
+    uris, suites, components = (
+        tuple(fields.get(name, "").split()) for name in ("uris", "suites", "components")
+    )
+    return Source(uris, suites, components, fields.get("signed-by", "").strip())
 
 
 def read_sources(etc: Path) -> list[Source]:
