@@ -42,7 +42,8 @@ from pfnlab.discussions.patch_goldens import (
 from pfnlab.hunt.meeting.trial import alive
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.lab.building.patch_file import PatchFile
-from pfnlab.lab.images.kernels import KernelImage, sha256_of
+from pfnlab.lab.images.cache import sha256_of
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.sizes.kernel_sizes import OWN_FIELD, VMA, known_sizes, members_of, structures_of, types_of
 from pfnlab.programs.lang.printer import op_lines

@@ -8,7 +8,7 @@ from toy_tree import image
 
 from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.built import BuiltKernel, keep_built
-from pfnlab.lab.images.kernels import sha256_of
+from pfnlab.lab.images.cache import sha256_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.named_machines import model_text, name_machine, open_machine

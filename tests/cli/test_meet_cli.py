@@ -17,8 +17,9 @@ from pfnlab.hunt.meeting import holding, kernel_meeting
 from pfnlab.lab.building.built import BuiltKernel, keep_built
 from pfnlab.lab.images import changelog
 from pfnlab.lab.images.archive import Package
+from pfnlab.lab.images.cache import sha256_of
 from pfnlab.lab.images.kernel_offers import Offer
-from pfnlab.lab.images.kernels import KernelImage, sha256_of
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running import qemu_machine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -17,9 +17,9 @@ from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.base.units import in_mib
 from pfnlab.lab.images.archive import opened_archive
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.images.cache import cache_root, kept, quiet
+from pfnlab.lab.images.cache import cache_root, kept, quiet, sha256_of
 from pfnlab.lab.images.deb import take_out, unpack_modules
-from pfnlab.lab.images.kernels import KernelImage, sha256_of, suites_of
+from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 _CLOUD, _PLAIN = "-cloud-amd64", "-amd64"
 _VMLINUZ = "vmlinuz"

@@ -16,7 +16,7 @@ from pfnlab.lab.building.built import (
     remove_built,
     with_content,
 )
-from pfnlab.lab.images.kernels import sha256_of
+from pfnlab.lab.images.cache import sha256_of
 
 
 @pytest.fixture(autouse=True)

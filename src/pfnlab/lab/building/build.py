@@ -21,9 +21,9 @@ from pfnlab.lab.building.patch_file import PatchFile, read_patch, read_revert, w
 from pfnlab.lab.building.source import KernelSource, series_in, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.images.cache import cache_root, usable, write_cached
+from pfnlab.lab.images.cache import cache_root, sha256_of, usable, write_cached
 from pfnlab.lab.images.driver_module import driver_in_tree, has_driver
-from pfnlab.lab.images.kernels import KernelImage, sha256_of
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.modules import modules_in_tree
 from pfnlab.lab.vm.probes import probed
 

@@ -13,8 +13,8 @@ import msgspec
 
 from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.base.spelling import guess
-from pfnlab.lab.images.cache import cache_root, new_folder, trusted, usable
-from pfnlab.lab.images.kernels import KernelImage, sha256_of
+from pfnlab.lab.images.cache import cache_root, new_folder, sha256_of, trusted, usable
+from pfnlab.lab.images.kernels import KernelImage
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
 _NOTE = "kernel.json"

@@ -8,7 +8,6 @@ only once they have been verified and are no older than the previous ones (`pfnl
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -25,7 +24,15 @@ import msgspec
 from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.base.inert import visible_name
 from pfnlab.lab.images import apt, sources
-from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, trusted, write_cached
+from pfnlab.lab.images.cache import (
+    cache_root,
+    locked,
+    new_folder,
+    quiet,
+    sha256_of,
+    trusted,
+    write_cached,
+)
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint
 
@@ -213,9 +220,7 @@ class Archive:
             # Copied first, then compared: the source may belong to another user.
             deb = into / files[0].name
             shutil.copyfile(files[0], deb)
-        with deb.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest not in digests:
+        if sha256_of(deb) not in digests:
             deb.unlink()
             raise Unverified(
                 f"{deb.name} does not match its checksum in the list of {package.suite}; try again"

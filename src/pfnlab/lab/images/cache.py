@@ -221,6 +221,12 @@ def forget(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def sha256_of(path: Path) -> str:
+    """The checksum of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class AnswerCache:
     """Cached results of a long search over *parts*, in ``<cache>/bisect/KEY.json``; ignored if *afresh*."""
 
@@ -271,5 +277,4 @@ def _digest(path: Path) -> str:
 @lru_cache(maxsize=4096)
 def _read_digest(path: Path, inode: int, size: int, written: int) -> str:
     del inode, size, written
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)

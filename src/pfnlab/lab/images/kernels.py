@@ -7,13 +7,12 @@ package has them, ``config``, ``System.map`` and ``changelog.gz``. It appears by
 either complete or absent.
 """
 
-import hashlib
 import json
 import re
 import shutil
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from pfnlab.kernel.policies.releases import series_of, upstream
 from pfnlab.lab.images import cache, kernel_offers
 from pfnlab.lab.images.archive import Archive, opened_archive, read_listing
 from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.images.cache import sha256_of
 from pfnlab.lab.images.deb import take_out
 
 _LOCK_LIMIT = 900.0
@@ -252,13 +252,11 @@ def _obtain(archive: Archive, offer: kernel_offers.Offer, say: Callable[[str], N
             package, part.parent, lambda size: say(f"{offer.version}: {in_mib(size)} of {whole_size}")
         )
         _unpack(deb, part)
-        sha256 = sha256_of(part / "vmlinuz")
-        release = release_of(part / "vmlinuz")
-        _write_note(
-            KernelImage(series, package.name, package.version, release, part / "vmlinuz", sha256),
-            package.suite,
-        )
-    return KernelImage(series, package.name, package.version, release, home / "vmlinuz", sha256)
+        vmlinuz = part / "vmlinuz"
+        found = series, package.name, package.version, release_of(vmlinuz)
+        kernel = KernelImage(*found, vmlinuz, sha256_of(vmlinuz))
+        _write_note(kernel, package.suite)
+    return replace(kernel, vmlinuz=home / "vmlinuz")
 
 
 def _unpack(deb: Path, into: Path) -> None:
@@ -271,12 +269,6 @@ def _name_of(member: tarfile.TarInfo) -> str | None:
     match = _MEMBER.fullmatch(member.name)
     part = match and (match["boot"] or match["modules"] or match["doc"])
     return part if part == "vmlinuz" or member.size <= _EXTRAS_MAX else None
-
-
-def sha256_of(path: Path) -> str:
-    """The checksum of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.spelling import near_words
-from pfnlab.lab.images.cache import cache_root, trusted, write_cached
-from pfnlab.lab.images.kernels import sha256_of
+from pfnlab.lab.images.cache import cache_root, sha256_of, trusted, write_cached
 from pfnlab.lab.vm.qemu import Guest
 
 _LIMIT = 60.0
