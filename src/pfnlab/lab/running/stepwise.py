@@ -57,43 +57,31 @@ def ask_stepwise(
     :raises LostGuest: if *ask* or *look* raises it; with the reply to the operations before
     """
     joined = _JoinedReply()
-    try:
-        return _ask(joined, request, ask, look, preparations, nop_first, together)
-    except LostGuest as lost:
-        lost.answered = joined.text
-        raise
-
-
-def _ask(
-    joined: _JoinedReply,
-    request: str,
-    ask: Ask,
-    look: Look,
-    preparations: Sequence[FramingLines],
-    nop_first: bool,
-    together: Callable[[int], bool],
-) -> str:
     lines = request.splitlines()
     head = [line for line in lines if not line.startswith("op ") and line != "end"]
     ops = [line for line in lines if line.startswith("op ")]
-    joined.stage.begun = not nop_first
-    if nop_first and ops:
-        first_request = "\n".join([*head, "op 0 nop", "more", ""])
-        joined.begin(ask(first_request, joined.stage))
-        joined.stage.begun = True
-    for before, op, after in _parts(ops, preparations):
-        if together(joined.stage.done):
-            before, op, after = [], [*before, *op, *after], []
-        for part in (before, op, after):
-            joined.stage.preparing = part is not op
-            if part and not joined.part(ask("\n".join([*head, *part, "more", ""]), joined.stage)):
-                return joined.text
-            joined.stage.done += part is op
-        joined.stage.preparing = False
-        look(joined.stage)
-    if joined.end(ask("\n".join([*head, "end", ""]), joined.stage)):
-        look(joined.stage)
-    return joined.text
+    try:
+        joined.stage.begun = not nop_first
+        if nop_first and ops:
+            first_request = "\n".join([*head, "op 0 nop", "more", ""])
+            joined.begin(ask(first_request, joined.stage))
+            joined.stage.begun = True
+        for before, op, after in _parts(ops, preparations):
+            if together(joined.stage.done):
+                before, op, after = [], [*before, *op, *after], []
+            for part in (before, op, after):
+                joined.stage.preparing = part is not op
+                if part and not joined.part(ask("\n".join([*head, *part, "more", ""]), joined.stage)):
+                    return joined.text
+                joined.stage.done += part is op
+            joined.stage.preparing = False
+            look(joined.stage)
+        if joined.end(ask("\n".join([*head, "end", ""]), joined.stage)):
+            look(joined.stage)
+        return joined.text
+    except LostGuest as lost:
+        lost.answered = joined.text
+        raise
 
 
 def _parts(

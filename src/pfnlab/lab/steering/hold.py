@@ -197,7 +197,7 @@ class FreeCpus:
             frames = list(frames_behind(self.steering, {"rip": 0, "rsp": self._stack_pointer(pid)}))
         return judge(with_jumps(self.steering, frames or []))
 
-    # The functions of a task that is in the kernel on a CPU, as from `frames_of`; None if it is not.
+    # The functions of a task that is in the kernel on a CPU, as from `frames_behind`; None if it is not.
     def _frames_while_running(self, pid: int) -> list[tuple[str, int]] | None:
         for thread in self.steering.threads:
             registers = self.steering.stub.registers(thread)
@@ -271,18 +271,16 @@ def hold(
 
 def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
     """The kernel functions that the stopped *cpu* is in, perhaps some it has left; empty in user mode."""
-    return tuple(name for name, _ in frames_of(steering, cpu))
-
-
-def frames_of(steering: Steering, cpu: int) -> Iterator[tuple[str, int]]:
-    """The functions from :func:`stack_of`, each with its return address."""
     registers = steering.stub.registers(cpu + 1)
-    if registers["rip"] >= USER_END:
-        yield from frames_behind(steering, registers)
+    frames = frames_behind(steering, registers) if registers["rip"] >= USER_END else ()
+    return tuple(name for name, _ in frames)
 
 
 def frames_behind(steering: Steering, registers: dict[str, int]) -> Iterator[tuple[str, int]]:
-    """The same for a task in the kernel with these *registers*; ``rip`` is 0 if it is not running."""
+    """The functions that a task in the kernel with these *registers* is in, each with its return address.
+
+    ``rip`` is 0 if it is not running.
+    """
     stack_pointer = registers["rsp"]
     data = b""
     # Page by page: memory after a stack may be unmapped, and an interrupt stack is only page-aligned.
