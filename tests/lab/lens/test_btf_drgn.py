@@ -13,7 +13,7 @@ from pfnlab.lab.lens.btf_types import Kind
 
 drgn = pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
-from pfnlab.lab.lens.btf_drgn import BtfTypes  # noqa: E402
+from pfnlab.lab.lens.program import BtfTypes  # noqa: E402
 
 
 def program_of(data: bytes) -> drgn.Program:

@@ -21,7 +21,7 @@ from drgn import Architecture, Platform, Program, Type, TypeKind, sizeof
 import pfnlab.lab.lens
 from pfnlab.lab.images.kernels import kernel_for
 from pfnlab.lab.lens.btf import Btf, Kind
-from pfnlab.lab.lens.btf_drgn import BtfTypes
+from pfnlab.lab.lens.program import BtfTypes
 from pfnlab.lab.lens.vmlinux import btf_of
 
 SERIES = "6.1"

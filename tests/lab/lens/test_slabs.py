@@ -15,7 +15,7 @@ from for_each import for_each
 
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import Btf
-from pfnlab.lab.lens.btf_drgn import BtfTypes
+from pfnlab.lab.lens.program import BtfTypes
 from pfnlab.lab.lens.slabs import read_slabs
 from pfnlab.lab.lens.structure_sizes import SlabCache
 

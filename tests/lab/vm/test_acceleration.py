@@ -15,9 +15,8 @@ from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.stepper import SteppedRun, Stepper
-from pfnlab.lab.vm import accel
-from pfnlab.lab.vm.accel import Acceleration
-from pfnlab.lab.vm.boots import GuestShape
+from pfnlab.lab.vm import boots
+from pfnlab.lab.vm.boots import Acceleration, GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -52,7 +51,7 @@ class Kvm(Lab):
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A device that can be opened."""
-    monkeypatch.setattr(accel, "DEVICE", tmp_path / "kvm")
+    monkeypatch.setattr(boots, "KVM_DEVICE", tmp_path / "kvm")
     (tmp_path / "kvm").touch()
     return tmp_path / "kvm"
 
@@ -104,7 +103,7 @@ def test_kvm_that_cannot_be_had_is_missing(
     def refuse(path: Path, flags: int) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(accel.os, "open", refuse)
+    monkeypatch.setattr(boots.os, "open", refuse)
     lab = Kvm(works=True)
 
     with pytest.raises(MissingTool, match=f"^KVM cannot be used: .*{remedy}.*, or leave `--accel kvm` out$"):
@@ -218,7 +217,7 @@ def test_a_real_kernel_says_the_same_with_kvm() -> None:
     try:
         Acceleration(Accel.KVM).settle()
         Guest(
-            kernel.vmlinuz, GuestShape(image=guest_image(), accel=Accel.KVM), boot_limit=accel.HELLO_LIMIT
+            kernel.vmlinuz, GuestShape(image=guest_image(), accel=Accel.KVM), boot_limit=boots.HELLO_LIMIT
         ).close()
     except (MissingTool, LostGuest) as missing:
         pytest.skip(f"no KVM that works on this machine: {missing}")

@@ -30,8 +30,7 @@ from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
 from pfnlab.lab.running.pending import GuestNeed, ObservedProgram, PendingPrograms, is_long
 from pfnlab.lab.running.placement import check_any_placeable
-from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
-from pfnlab.lab.vm.boots import AbandonedBoot, Boots, GuestFactory, GuestShape
+from pfnlab.lab.vm.boots import HELLO_LIMIT, AbandonedBoot, Acceleration, Boots, GuestFactory, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import trace_request
 from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest

@@ -279,17 +279,13 @@ class Guest:
 
     def unplug(self) -> None:
         """Unplug the device under test from its slot; LostGuest if the guest does not give it up."""
-        self._its_slot.unplug(self._folder / "qmp")
+        assert self._slot is not None
+        self._slot.unplug(self._folder / "qmp")
 
     def plug(self) -> None:
         """Plug a new device with zeroed memory into the empty slot; LostGuest if QEMU refuses."""
-        self._its_slot.plug(self._folder / "qmp")
-
-    @property
-    def _its_slot(self) -> Slot:
-        if self._slot is None:
-            raise Defect("the device of this guest is not in a slot")
-        return self._slot
+        assert self._slot is not None
+        self._slot.plug(self._folder / "qmp")
 
     def dump(self, core: Path, form: CoreForm = "kdump-zlib") -> None:
         """Write a core of the kernel to the new file *core* while it is stopped; LostGuest on failure."""
