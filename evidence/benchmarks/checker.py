@@ -41,7 +41,7 @@ import shared_book
 from pfnlab.checker.search.explore import explore
 model = shared_book.Book({pages}, {symmetric})
 before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-found = explore(model, shared_book.RULES, order={order!r})
+found = explore(model, shared_book.RULES)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert not found.discoveries and found.complete
 print(found.states, time.process_time() - begun, 1024 * (after - before) / found.states)
@@ -57,10 +57,10 @@ class Result:
     bytes_a_state: float | None
 
 
-def ours(pages: int, order: str = "breadth", symmetric: bool = False) -> Result:
+def ours(pages: int, symmetric: bool = False) -> Result:
     """Run our own search."""
     tests = str(_ROOT / "tests" / "checker")
-    text = _OURS.format(tests=tests, pages=pages, order=order, symmetric=symmetric)
+    text = _OURS.format(tests=tests, pages=pages, symmetric=symmetric)
     told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     states, seconds, size = told.stdout.split()
     return Result(int(states), float(seconds), float(size))
@@ -122,7 +122,6 @@ def tools(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], R
         print("TLC is left out: Debian has no package of it; give --tlc tla2tools.jar and --tla TEXT")
     if pages <= 3:
         found["breadth first"] = lambda: ours(pages)
-        found["depth first"] = lambda: ours(pages, "depth")
         found["symmetry"] = lambda: ours(pages, symmetric=True)
     return found
 

@@ -40,7 +40,7 @@ from pfnlab.campaign.running import begin_campaign, run_campaign
 from pfnlab.campaign.store.rows import ResultFilter
 from pfnlab.campaign.store.store import Store
 from pfnlab.checker.check import check
-from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
+from pfnlab.checker.limits import CheckLimits, Exhaustive
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.discussions import claim_questions
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
@@ -67,7 +67,7 @@ Work = Callable[[int], Any]
 def searched(machine: str, scope: str, limits: CheckLimits, jobs: int) -> Any:
     """Return the findings of a search."""
     found = check(ModelMachine(machine), load_scope(scope), limits=limits, jobs=jobs)
-    return found.states, found.transitions, found.answers, found.swarm, found.fired
+    return found.states, found.transitions, found.answers, found.fired
 
 
 def counted(seconds: float, jobs: int) -> None:
@@ -138,8 +138,6 @@ def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
     # A search to the end: few states per depth, many depths.
     yield "ends_areas 7.2", partial(searched, "7.2", "ends_areas", Exhaustive(depth=2 if quick else None))
     yield "races 7.2", partial(searched, "7.2", "race", Exhaustive())
-    swarm = Swarm(searches=4, states=20 if quick else 1000, seed=1)
-    yield "swarm 7.2", partial(searched, "7.2", "standard", swarm)
     yield "fuzz", partial(fuzzed, 10 if quick else 300)
     yield "model shards", partial(sharded, quick)
     if not quick:

@@ -33,27 +33,6 @@ class Counters:
         return tuple(sorted(state)) if self.symmetric else state
 
 
-class Detour:
-    """A line 0, 1, ..., *last*, on which a detour that is taken first leads to 2 on a way of *around*
-    steps."""
-
-    def __init__(self, last: int = 8, around: int = 5) -> None:
-        self.last, self.around = last, around
-
-    def initial(self) -> list[int]:
-        return [0]
-
-    def successors(self, state: int) -> list[tuple[str, int]]:
-        if state < 0:
-            return [("on", state - 1 if -state < self.around - 1 else 2)]
-        steps = [("step", state + 1)] if state < self.last else []
-        # The last step listed is the first that a depth-first search follows.
-        return [*steps, ("turn off", -1)] if state == 0 else steps
-
-    def key(self, state: int) -> Hashable:
-        return state
-
-
 class Forgetful:
     """Breaks the rule: what it answers depends on how often it was asked."""
 

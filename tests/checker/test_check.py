@@ -11,7 +11,7 @@ from counting import Parts
 from for_each import for_each
 
 from pfnlab.checker.check import VIOLATED, check, expecting
-from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm, Walks
+from pfnlab.checker.limits import Exhaustive, Walks
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.kernel.policies.changes import changes_between
 from pfnlab.programs.lang.load import load_text
@@ -20,12 +20,11 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
 
-@pytest.mark.parametrize("limits", [Walks(count=3), Swarm(searches=3, states=20)], ids=str)
-def test_walks_and_the_searches_of_a_swarm_are_counted(limits: CheckLimits) -> None:
+def test_walks_are_counted() -> None:
     """Each one when it is done."""
     parts = Parts()
 
-    check(ModelMachine("7.2"), load_scope("small"), limits=limits, counted=parts)
+    check(ModelMachine("7.2"), load_scope("small"), limits=Walks(count=3), counted=parts)
 
     assert (3, 3) == (parts.expected, parts.done)
 

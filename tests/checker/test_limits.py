@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pfnlab.checker.limits import Exhaustive, Swarm, Walks
+from pfnlab.checker.limits import Exhaustive, Walks
 
 
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
-        (Walks, {"count": 3, "memory": 1 << 20}),
-        (Walks, {"count": 3, "checkpoint": Path("cut")}),
-        (Walks, {"count": 3, "searches": 2}),
-        (Swarm, {"searches": 3, "memory": 1 << 20}),
-        (Swarm, {"searches": 3, "checkpoint": Path("cut")}),
-        (Swarm, {"searches": 3, "guided": True}),
+        (Walks, {"count": 3, "states": 7}),
+        (Walks, {"count": 3, "every_order": True}),
         (Exhaustive, {"seed": 1}),
         (Exhaustive, {"guided": True}),
     ],

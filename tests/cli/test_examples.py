@@ -33,15 +33,13 @@ COSTLY = (
     "--tree",
     "--cluster",
     "inspect --device",
-    # The same options with smaller numbers are among the examples that run.
-    "--swarm 8",
     "pfnlab review",
     "discussions review",
     "--random 200",
 )
 
 #: What takes some seconds.
-SLOW = ("--swarm", "--guided", "@all")
+SLOW = ("--guided", "@all")
 
 #: What would write files where the test runs.
 WRITING = ("pfnlab litmus copy", "pfnlab campaign new hunt", "mine.pfn", " -o ", "--collect", "--script >")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -69,16 +68,6 @@ def test_several_models(ask: Ask) -> None:
     one, two = both(ask, *words)
 
     assert one == two
-
-
-def test_a_swarm(ask: Ask) -> None:
-    """Its searches are the same, wherever they run."""
-    words = ("check", "--on", "model:6.1", "--scope", "standard", "--swarm", 3, "--states", 40, "--seed", 5)
-
-    one, two = both(ask, *words)
-
-    assert (1, one) == (one.code, two)
-    assert 3 == len(re.findall(r"^search \d: ", one.out, re.MULTILINE))
 
 
 def fuzzed(ask: Ask, folder: Path, jobs: int, *words: object) -> tuple[Answer, dict[str, bytes], str]:
@@ -199,23 +188,8 @@ def test_less_than_one_job_is_refused(ask: Ask, jobs: int) -> None:
     assert f"--jobs {jobs} is too small: write at least 1" in answer.err
 
 
-def test_a_swarm_of_races_is_refused(ask: Ask) -> None:
-    """Their schedules come to an end: 2."""
-    answer = ask("check", "--scope", "race", "--swarm", 2)
-
-    assert (2, True) == (answer.code, "scope race has races" in answer.err)
-
-
 def test_guided_without_walks_is_refused(ask: Ask) -> None:
     """There is nothing to guide: 2."""
     answer = ask("check", "--guided")
 
     assert (2, True) == (answer.code, "add --random N" in answer.err)
-
-
-def test_a_swarm_as_json(ask: Ask) -> None:
-    """What each search found."""
-    said = json.loads(ask("check", "--on", "model:6.1", "--scope", "small", "--swarm", 2, "--json").out)
-
-    assert (2, False) == (len(said["swarm"]), said["complete"])
-    assert said["states"] == sum(member["states"] for member in said["swarm"])

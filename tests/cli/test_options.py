@@ -14,12 +14,11 @@ from for_each import for_each
     [
         (
             ("check", "--seed", "4"),
-            "a search without --random and --swarm has no random numbers: drop --seed",
+            "a search without --random has no random numbers: drop --seed",
         ),
         (
-            ("check", "--swarm", "2", "--every-order"),
-            "--swarm cannot be combined with --memory, --checkpoint, --random or --every-order: "
-            "use --states to limit each search",
+            ("check", "--random", "2", "--every-order"),
+            "--random excludes --states and --every-order: its walks are limited by N, --depth and --seconds",
         ),
         (
             ("check", "--seconds", "inf"),

@@ -165,7 +165,6 @@ SMALL = ("--scope", "small", "--depth", 2)
         ("check", "--on", OWN, "--on", "model:7.2", *SMALL, "--jobs", 2),
         ("check", "--policy", "mine.py", *SMALL, "--random", 2),
         ("check", "--policy", "mine.py", *SMALL, "--random", 2, "--jobs", 2),
-        ("check", "--policy", "mine.py", "--scope", "small", "--swarm", 2, "--states", 50, "--jobs", 2),
         ("check", "--policy", "mine.py", "--scope", "race", "--jobs", 1),
         ("check", "--policy", "mine.py", "--scope", "race", "--jobs", 2),
         ("review", "mine.py", "--seconds", 5, "--jobs", 1),

@@ -141,14 +141,6 @@ def _campaign(path: Path) -> None:
     read_plan(path)
 
 
-def _search(path: Path) -> None:
-    from small_models import Counters
-
-    from pfnlab.checker.search.explore import explore
-
-    explore(Counters(), made_inputs.ASKED, states=1, resume=path)
-
-
 def _explain(path: Path) -> str:
     return _printed("explain", str(path)) + _printed("explain", str(path), "--json")
 
@@ -233,7 +225,6 @@ READERS = (
     Reader("import", _import, ("tests/export/recorded/*.strace",), made_inputs.straces),
     Reader("bars", _bars, ("tests/export/recorded/resource",)),
     Reader("scope", _scope, ("src/pfnlab/checker/scopes/scopes/*.toml",)),
-    Reader("search", _search, made=made_inputs.searches, mended=input_sums.sealed),
     Reader("btf", _btf, made=made_inputs.types),
     Reader("image", _image, made=made_inputs.images),
     Reader("paste", _explain, made=made_inputs.pastes),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 
 #: A block of an archive, and where a member's head has its sum, in bytes.
 _BLOCK, _SUM = 512, slice(148, 156)
 _MAGIC = slice(257, 262)
-
-#: The bytes of a saved search's seal.
-_SEAL = 16
 
 
 def counted(bundle: bytes) -> bytes:
@@ -33,9 +29,3 @@ def summed(archive: bytes) -> bytes:
             block[_SUM] = b"%06o\0 " % sum(block)
             changed[at : at + _BLOCK] = block
     return bytes(changed)
-
-
-def sealed(search: bytes) -> bytes:
-    """A saved search with the seal of what is before it."""
-    content = search[:-_SEAL]
-    return content + blake2b(content, digest_size=_SEAL).digest()

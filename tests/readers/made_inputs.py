@@ -18,16 +18,11 @@ from pathlib import Path
 from btf_builder import sample
 from core_builder import PAGE, elf_core, elf_sections, kdump, kernel_image
 from fake_root import fake_root
-from small_models import Counters
 from toy_kernel import IMAGE, KALLSYMS, SYMBOLS, TABLES, ToyKernel, type_bytes
 
-from pfnlab.checker.search.exploration import always
 from pfnlab.cli.reader import perform_words
 
 TOP = Path(__file__).parents[2]
-
-#: The property of saved searches.
-ASKED = [always("small", lambda state: sum(state) < 7)]
 
 _FILE = re.compile(rb"^(==|->) ([^\n]*)\n", re.M)
 _MOST_FILES = 200
@@ -187,16 +182,6 @@ def checks() -> Iterator[bytes]:
             ["check", "--on", "model:6.1", "--scope", "small", "--depth", "3", "--jobs", "1", "--json"]
         )
     yield out.getvalue().encode()
-
-
-def searches() -> Iterator[bytes]:
-    """A search of a small model that was cut."""
-    from pfnlab.checker.search.explore import explore
-
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "search"
-        explore(Counters(), ASKED, states=20, save=path)
-        yield path.read_bytes()
 
 
 def configurations() -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pfnlab.base.errors import Misuse
-from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm, Walks
+from pfnlab.checker.limits import CheckLimits, Exhaustive, Walks
 from pfnlab.verbs.check import CheckRequest, limits_of, perform
 
 
@@ -16,42 +16,24 @@ from pfnlab.verbs.check import CheckRequest, limits_of, perform
     ("options", "limits"),
     [
         ({}, Exhaustive()),
-        ({"depth": 3, "states": 7, "memory": 2}, Exhaustive(depth=3, states=7, memory=2 << 20)),
-        (
-            {"every_order": True, "checkpoint": Path("cut")},
-            Exhaustive(every_order=True, checkpoint=Path("cut")),
-        ),
+        ({"depth": 3, "states": 7}, Exhaustive(depth=3, states=7)),
+        ({"every_order": True, "seconds": 1.5}, Exhaustive(every_order=True, seconds=1.5)),
         ({"random": 5, "guided": True, "seed": 2}, Walks(count=5, guided=True, seed=2)),
-        ({"swarm": 4, "states": 20, "seconds": 1.5}, Swarm(searches=4, states=20, seconds=1.5)),
     ],
     ids=str,
 )
 def test_options_say_the_kind_of_limits(options: dict[str, Any], limits: CheckLimits) -> None:
-    """Every sequence, walks, or a swarm."""
+    """Every sequence, or walks."""
     assert limits == limits_of(CheckRequest(**options))
 
 
-_SWARM = (
-    "--swarm cannot be combined with --memory, --checkpoint, --random or --every-order: "
-    "use --states to limit each search"
-)
-
-_RANDOM = (
-    "--random excludes --memory, --checkpoint, --states and --every-order: its walks are limited by "
-    "N, --depth and --seconds"
-)
+_RANDOM = "--random excludes --states and --every-order: its walks are limited by N, --depth and --seconds"
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"guided": True}, "--guided is for random walks: add --random N"),
-        ({"guided": True, "swarm": 2}, "--guided is for random walks: add --random N"),
-        ({"swarm": 2, "memory": 1}, _SWARM),
-        ({"swarm": 2, "checkpoint": Path("cut")}, _SWARM),
-        ({"swarm": 2, "random": 3}, _SWARM),
-        ({"random": 2, "memory": 1}, _RANDOM),
-        ({"random": 2, "checkpoint": Path("cut")}, _RANDOM),
         ({"random": 2, "states": 9}, _RANDOM),
         ({"random": 2, "every_order": True}, _RANDOM),
     ],

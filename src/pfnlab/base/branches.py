@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
@@ -48,16 +48,11 @@ class BranchWatch:
 
     :param named: display name of a function's file, None for a file that is not watched
     :param seen: branches already seen, as named by :meth:`name`; branches that are taken get added
-    :param checks: names of functions to ignore
-    :ivar ran: functions that ran, by the name of their file and their first line
     """
 
-    def __init__(
-        self, named: Callable[[str], str | None], seen: Iterable[str] = (), checks: Collection[str] = CHECKS
-    ) -> None:
-        self._named, self._checks = named, checks
+    def __init__(self, named: Callable[[str], str | None], seen: Iterable[str] = ()) -> None:
+        self._named = named
         self.seen: set[str] = set(seen)
-        self.ran: set[tuple[str, int]] = set()
         self._left: dict[CodeType, dict[int, Branch] | None] = {}
         self._before: Any = None
 
@@ -109,14 +104,11 @@ class BranchWatch:
 
     def _look_up(self, code: CodeType) -> dict[int, Branch] | None:
         file = self._named(code.co_filename)
-        if file is None or code.co_name in self._checks or code.co_name.startswith("<"):
+        if file is None or code.co_name in CHECKS or code.co_name.startswith("<"):
             return None
-        self.ran.add((file, code.co_firstlineno))
         last = max((line for *_, line in code.co_lines() if line), default=0)
         inside = [
-            branch
-            for branch in branches_of(code.co_filename, frozenset(self._checks))
-            if code.co_firstlineno <= branch.line <= last
+            branch for branch in branches_of(code.co_filename) if code.co_firstlineno <= branch.line <= last
         ]
         lines = {line: branch for branch in inside for line in range(branch.test[0], branch.test[1] + 1)}
         return lines if lines and not self._done(code, lines) else None
@@ -129,25 +121,25 @@ class BranchWatch:
 
 
 @cache
-def branches_of(path: str, checks: frozenset[str] = frozenset(CHECKS)) -> tuple[Branch, ...]:
-    """Branches in one source file, in order; code outside functions and in *checks* is ignored."""
+def branches_of(path: str) -> tuple[Branch, ...]:
+    """Branches in one source file, in order; code outside functions and in :data:`CHECKS` is ignored."""
     found: list[Branch] = []
-    _collect(ast.parse(Path(path).read_text(encoding="utf-8")), False, found, checks)
+    _collect(ast.parse(Path(path).read_text(encoding="utf-8")), False, found)
     return tuple(sorted(found))
 
 
-def _collect(node: ast.AST, inside: bool, found: list[Branch], checks: frozenset[str]) -> None:
+def _collect(node: ast.AST, inside: bool, found: list[Branch]) -> None:
     if isinstance(node, ast.FunctionDef):
-        if node.name in checks:
+        if node.name in CHECKS:
             return
         inside = True
     if inside:
-        found += statement_branches(node)
+        found += _statement_branches(node)
     for child in ast.iter_child_nodes(node):
-        _collect(child, inside, found, checks)
+        _collect(child, inside, found)
 
 
-def statement_branches(node: ast.AST) -> Iterator[Branch]:
+def _statement_branches(node: ast.AST) -> Iterator[Branch]:
     """The branch that *node* stands for, if it is a branching statement."""
     if isinstance(node, (ast.If, ast.While)):
         endless = isinstance(node.test, ast.Constant)

@@ -86,7 +86,7 @@ def _judged(work: CatalogueWork, result: RunResult) -> StoredResult:
 
 
 #: The fields of a check and of its answers that are columns in the store, separate rows, or not stored.
-_OF_RUN = ("made", "machine", "scope", "answers", "untaken", "growth", "swarm", "seconds")
+_OF_RUN = ("made", "machine", "scope", "answers", "growth", "seconds")
 _OF_VERDICT = ("name", "asks", "verdict", "text", "confirmed")
 
 

@@ -1,31 +1,27 @@
 """One check: a model, a scope and properties, and the verdict of the search on each property."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from pfnlab.base.errors import Misuse, PolicyError
+from pfnlab.base.errors import PolicyError
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
-from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Swarm, Walks
+from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Walks
 from pfnlab.checker.races import schedules
 from pfnlab.checker.races.race import RaceModel, race_properties
 from pfnlab.checker.replay import path_text
 from pfnlab.checker.scopes.domain import KernelModel, without_rule
-from pfnlab.checker.scopes.operations import ScopeStep
 from pfnlab.checker.scopes.properties import properties, questions
 from pfnlab.checker.scopes.question import Question
 from pfnlab.checker.scopes.scope import RaceScope, Scope
 from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.random_walks import simulate, swarm
-from pfnlab.checker.untaken import PolicyWatch
-from pfnlab.kernel.hw.platform import qemu_q35
+from pfnlab.checker.search.random_walks import simulate
 from pfnlab.kernel.policies.boot import has_own
 from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.programs.lang.load import load_text
@@ -36,9 +32,6 @@ from pfnlab.programs.model.model_machine import ModelMachine
 
 #: The length in steps of one random walk through schedules.
 _WALK = 60
-
-#: States found by each search of a swarm, and its depth if the scope has none.
-_SWARM_STATES, _SWARM_DEPTH = 10_000, 20
 
 #: The verdict on a property that was still open when the search was cut off.
 PropertyVerdict = Literal["holds", "violated", "undecided"]
@@ -103,21 +96,6 @@ class PropertyResult(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.schedule) or (len(self.program.ops) if self.program is not None else 0)
 
 
-class SwarmMember(msgspec.Struct, frozen=True):
-    """One search of a swarm.
-
-    :param states: the number of distinct states it found
-    :param transitions: the number of steps it took
-    :param without: the kinds of operations that it left out
-    :param violated: the properties that it found to be violated
-    """
-
-    states: Annotated[int, Meta(ge=1)]
-    transitions: Count
-    without: tuple[str, ...]
-    violated: tuple[str, ...]
-
-
 class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
     """The result of checking one model.
 
@@ -131,10 +109,8 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
     :param answers: every property that was checked, with its verdict
     :param fired: how often each kind of operation had each result, e.g.
         ``{"munmap": {"ok": 12, "EPERM": 1}}``
-    :param untaken: branches of policies that were never taken; null if they were not watched
     :param growth: the number of new states after each number of operations; empty if not counted
     :param ended: whether there are no other states: if so, verdicts hold after any number of operations
-    :param swarm: the searches of a swarm, in order; empty for any other search
     :param seconds: the duration of the search in seconds
     """
 
@@ -147,10 +123,8 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
     cut: tuple[str, ...]
     answers: tuple[PropertyResult, ...] = field(name="properties")
     fired: dict[str, dict[str, int]]
-    untaken: tuple[str, ...] | None
     growth: tuple[Count, ...]
     ended: bool = False
-    swarm: tuple[SwarmMember, ...] = ()
     seconds: float
 
     @property
@@ -179,7 +153,7 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
 #: The fields that text, reports and rows format specially; other fields are shown by name.
 SHOWN_APART = (
     *("made", "machine", "scope", "states", "transitions", "depth", "complete", "cut", "answers", "fired"),
-    *("untaken", "growth", "ended", "swarm", "seconds"),
+    *("growth", "ended", "seconds"),
 )
 
 
@@ -209,7 +183,6 @@ def check(
     limits: CheckLimits = UNLIMITED,
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
-    watch: bool = False,
     jobs: int = 1,
     elsewhere: RemoteSearch | None = None,
     counted: PartCount = UNCOUNTED,
@@ -220,10 +193,9 @@ def check(
     For a race scope, try every schedule of its operations.
 
     :param selection: the properties; None for all that apply to the scope
-    :param watch: also report policy branches that were never taken; this takes about twice as long
-    :param jobs: the number of processes that try operations or races in parallel; 1 if branches are watched
+    :param jobs: the number of processes that try operations or races in parallel
     :param elsewhere: searches a model of sequences in place of this process
-    :param counted: counts random walks and swarm searches
+    :param counted: counts random walks
     """
     selection = questions(scope=scope) if selection is None else selection
     model: KernelModel | RaceModel
@@ -234,27 +206,22 @@ def check(
         model = KernelModel(machine, scope)
         predicates = list(properties(model, selection))
         depth = depth_of(scope, limits)
-    members: list[SwarmMember] = []
-    policy_watch = PolicyWatch(machine.boot(qemu_q35(), {}))
-    with policy_watch if watch else nullcontext():
-        if isinstance(limits, Swarm):
-            found = _swarmed(model, predicates, depth, limits, members, 1 if watch else jobs, counted)
-        elif isinstance(limits, Walks):
-            counted.expect(limits.count)
-            found = simulate(
-                model,
-                predicates,
-                seed=limits.seed,
-                walks=limits.count,
-                length=depth or _WALK,
-                seconds=limits.seconds,
-                guided=limits.guided,
-                done=counted.advance,
-            )
-        elif elsewhere is not None and isinstance(model, KernelModel):
-            found = elsewhere(model, predicates, selection, depth)
-        else:
-            found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
+    if isinstance(limits, Walks):
+        counted.expect(limits.count)
+        found = simulate(
+            model,
+            predicates,
+            seed=limits.seed,
+            walks=limits.count,
+            length=depth or _WALK,
+            seconds=limits.seconds,
+            guided=limits.guided,
+            done=counted.advance,
+        )
+    elif elsewhere is not None and isinstance(model, KernelModel):
+        found = elsewhere(model, predicates, selection, depth)
+    else:
+        found = _explored(model, predicates, depth, limits, progress, jobs)
     cut = (*found.passed, *without_rule(model.unmodelled))
     # Before counterexamples are rerun.
     fired = _fired(model)
@@ -270,45 +237,9 @@ def check(
         cut=cut,
         answers=answers,
         fired=fired,
-        untaken=tuple(map(str, policy_watch.untaken())) if watch else None,
         growth=tuple(found.growth),
         ended=not found.cut and not cut and not isinstance(scope, RaceScope),
-        swarm=tuple(members),
         seconds=round(found.seconds, 3),
-    )
-
-
-def _swarmed(
-    model: KernelModel | RaceModel,
-    predicates: list[Property[Any]],
-    depth: int | None,
-    limits: Swarm,
-    members: list[SwarmMember],
-    jobs: int,
-    counted: PartCount,
-) -> Exploration[Any]:
-    """:raises Misuse: if it is a race scope"""
-    if isinstance(model, RaceModel):
-        raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
-
-    def member(found: Exploration[Any], without: tuple[str, ...]) -> None:
-        violated = [one.name for one in predicates if found.verdict(one.name) == "violated"]
-        members.append(SwarmMember(found.states, found.transitions, without, tuple(violated)))
-
-    counted.expect(limits.searches)
-    kinds = sorted({ScopeStep(template.op).kind for template in model.scope.templates})
-    return swarm(
-        model,
-        predicates,
-        kinds=kinds,
-        seed=limits.seed,
-        members=limits.searches,
-        states=limits.states or _SWARM_STATES,
-        depth=depth or _SWARM_DEPTH,
-        seconds=limits.seconds,
-        member=member,
-        jobs=jobs,
-        done=counted.advance,
     )
 
 
@@ -330,10 +261,7 @@ def _explored(
         depth=depth,
         states=limits.states,
         seconds=limits.seconds,
-        memory=limits.memory,
         progress=progress,
-        save=limits.checkpoint,
-        resume=limits.checkpoint if limits.checkpoint and limits.checkpoint.exists() else None,
         jobs=1 if isinstance(model, RaceModel) else jobs,
     )
 

@@ -24,7 +24,6 @@ def check_all(
     limits: CheckLimits = UNLIMITED,
     *,
     jobs: int,
-    watch: bool = False,
 ) -> list[CheckResult]:
     """Run one check per machine; checks that run in parallel have no progress lines of their own."""
     if len(machines) == 1:
@@ -34,14 +33,13 @@ def check_all(
                 check(
                     *(machine, scope, selection, limits),
                     progress=progress_display(work, scope, limits),
-                    watch=watch,
                     jobs=jobs,
                     counted=work,
                 )
             ]
 
     def checked(machine: ModelMachine) -> CheckResult:
-        return check(machine, scope, selection, limits, watch=watch)
+        return check(machine, scope, selection, limits)
 
     with working(f"checking {number_of(len(machines), 'model')}", len(machines)) as work:
         return list(

@@ -36,31 +36,12 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     seconds: Annotated[float | None, SECONDS._replace(help="Stop after this many seconds.", metavar="S")] = (
         None
     )
-    memory: Annotated[int | None, Option("Memory for visited states; the rest go to disk.", "MIB", min=1)] = (
-        None
-    )
     random: Annotated[
         int | None, Option("Run N random walks instead of an exhaustive search.", "N", min=1)
     ] = None
     guided: Annotated[bool, Option("Make walks prefer new states and new pairs of operations.")] = False
-    swarm: Annotated[
-        int | None,
-        Option(
-            "For unbounded scopes: N randomized depth-first searches, each with a random subset of "
-            "operations and at most --states states (default: 10,000).",
-            "N",
-            min=1,
-        ),
-    ] = None
-    seed: Annotated[
-        int,
-        Option("Random seed for --random and --swarm.", "N"),
-    ] = 0
-    checkpoint: Annotated[
-        Path | None, Option("Save an interrupted search in FILE, and resume it from there.", "FILE")
-    ] = None
+    seed: Annotated[int, Option("Random seed for --random.", "N")] = 0
     every_order: Annotated[bool, Option("Disable partial-order reduction (races).")] = False
-    untaken: Annotated[bool, Option("List policy branches that were never taken.")] = False
     confirm: Annotated[
         tuple[str, ...], Option("Also run every counterexample on this machine, e.g. qemu:6.1.", "MACHINE")
     ] = ()
@@ -82,10 +63,8 @@ def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
     :raises Misuse: if an option is wrong or conflicts with another
     """
-    if request.random is None and request.swarm is None:
-        refuse_ineffective(
-            request, "a search without --random and --swarm", "has no random numbers", but="seed"
-        )
+    if request.random is None:
+        refuse_ineffective(request, "a search without --random", "has no random numbers", but="seed")
     yield from checks(request, say)
 
 
@@ -108,16 +87,12 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
         if request.jobs is not None:
             raise Misuse("--cluster and --jobs exclude each other: drop one")
-        found = check_all_on_cluster(
-            *(request.cluster, machines, scope, selection, limits), watch=request.untaken
-        )
+        found = check_all_on_cluster(request.cluster, machines, scope, selection, limits)
     else:
         from pfnlab.base.processes import processors
         from pfnlab.checker.check_all import check_all
 
-        found = check_all(
-            machines, scope, selection, limits, jobs=request.jobs or processors(), watch=request.untaken
-        )
+        found = check_all(machines, scope, selection, limits, jobs=request.jobs or processors())
     for checked in found:
         yield confirm(checked, request.confirm, accel)
         texts = {answer.name: answer.text for answer in checked.answers if answer.text is not None}
@@ -126,25 +101,16 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
 def limits_of(request: CheckRequest) -> CheckLimits:
     """Return the limits set by the options of *request*; Misuse if they conflict."""
-    from pfnlab.checker.limits import Exhaustive, Swarm, Walks
+    from pfnlab.checker.limits import Exhaustive, Walks
 
     depth, seconds = request.depth, request.seconds
     if request.guided and request.random is None:
         raise Misuse("--guided is for random walks: add --random N")
-    if request.swarm is not None:
-        if (request.memory, request.checkpoint, request.random) != (None, None, None) or request.every_order:
-            raise Misuse(
-                "--swarm cannot be combined with --memory, --checkpoint, --random or --every-order: use "
-                "--states to limit each search"
-            )
-        return Swarm(
-            searches=request.swarm, states=request.states, seed=request.seed, depth=depth, seconds=seconds
-        )
     if request.random is not None:
-        if (request.memory, request.checkpoint, request.states) != (None, None, None) or request.every_order:
+        if request.states is not None or request.every_order:
             raise Misuse(
-                "--random excludes --memory, --checkpoint, --states and --every-order: its walks are "
-                "limited by N, --depth and --seconds"
+                "--random excludes --states and --every-order: its walks are limited by N, --depth and "
+                "--seconds"
             )
         return Walks(
             count=request.random, seed=request.seed, guided=request.guided, depth=depth, seconds=seconds
@@ -153,8 +119,6 @@ def limits_of(request: CheckRequest) -> CheckLimits:
         depth=depth,
         states=request.states,
         seconds=seconds,
-        memory=request.memory and request.memory << 20,
-        checkpoint=request.checkpoint,
         every_order=request.every_order,
     )
 

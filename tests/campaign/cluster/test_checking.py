@@ -50,19 +50,17 @@ def test_the_result_is_that_of_one_process(
 
 
 @pytest.mark.parametrize(
-    ("limits", "watch", "line"),
+    ("limits", "line"),
     [
-        (Walks(count=3), False, "does not go with --random"),
-        (Exhaustive(memory=1 << 20), False, "does not go with --memory"),
-        (Exhaustive(every_order=True), False, "does not go with --every-order"),
-        (Exhaustive(), True, "does not go with --untaken"),
+        (Walks(count=3), "does not go with --random"),
+        (Exhaustive(every_order=True), "does not go with --every-order"),
     ],
     ids=str,
 )
-def test_what_workers_cannot_do_is_refused(limits: CheckLimits, watch: bool, line: str) -> None:
+def test_what_workers_cannot_do_is_refused(limits: CheckLimits, line: str) -> None:
     """With the option to leave out."""
     with pytest.raises(Misuse, match=line):
-        limits_on_cluster(ModelMachine("7.2"), load_scope("small"), limits, watch=watch)
+        limits_on_cluster(ModelMachine("7.2"), load_scope("small"), limits)
 
 
 def test_races_are_refused() -> None:

@@ -6,26 +6,22 @@ import itertools
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from shared_race import PROPERTIES, Race
-from small_models import Counters, Detour, Forgetful, Graph, Grid
+from small_models import Counters, Forgetful, Graph, Grid
 
-from pfnlab.base.errors import Defect, Misuse
-from pfnlab.checker.search.exploration import Exploration, Property, always, sometimes
+from pfnlab.base.errors import Defect
+from pfnlab.checker.search.exploration import Property, always, sometimes
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.frontier import Order
 
-ORDERS: tuple[Order, ...] = ("breadth", "depth")
 SMALL = always("the sum stays below 7", lambda state: sum(state) < 7)
 FULL = sometimes("both are full", lambda state: state == (5, 5))
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_every_state_and_step_is_counted_once(order: Order) -> None:
+def test_every_state_and_step_is_counted_once() -> None:
     """Six by six states, and from each a step for every counter that is not full."""
-    found = explore(Counters(), order=order)
+    found = explore(Counters())
 
     assert (36, 60) == (found.states, found.transitions)
     assert found.complete
@@ -53,17 +49,15 @@ def test_levels_are_the_distances_from_the_start() -> None:
     assert 10 == found.depth
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_symmetric_states_count_once(order: Order) -> None:
+def test_symmetric_states_count_once() -> None:
     """Pairs without an order."""
-    assert 21 == explore(Counters(symmetric=True), order=order).states
+    assert 21 == explore(Counters(symmetric=True)).states
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
-@pytest.mark.parametrize("order", ORDERS)
-def test_symmetry_and_order_leave_the_verdicts_alone(order: Order, symmetric: bool) -> None:
+def test_symmetry_leaves_the_verdicts_alone(symmetric: bool) -> None:
     """Found is what a search of all states finds."""
-    found = explore(Counters(symmetric=symmetric), [SMALL, FULL], order=order)
+    found = explore(Counters(symmetric=symmetric), [SMALL, FULL])
 
     assert ["violated", "reached"] == [found.verdict(asked.name) for asked in (SMALL, FULL)]
 
@@ -115,43 +109,12 @@ def test_kinds_of_action_are_counted() -> None:
     assert {"up": 60} == explore(Counters()).fired
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_a_depth_cuts_and_says_so(order: Order) -> None:
+def test_a_depth_cuts_and_says_so() -> None:
     """Ten states are within three steps; the four furthest are not expanded."""
-    found = explore(Counters(), order=order, depth=3)
+    found = explore(Counters(), depth=3)
 
     assert 10 == found.states
     assert ["depth: 4 states at depth 3 not expanded"] == found.cut
-
-
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("depth", range(1, 10))
-def test_a_depth_reaches_the_same_states_in_both_orders(order: Order, depth: int) -> None:
-    """A state first met on a detour is expanded again from its shorter way."""
-    model = Detour()
-    asked = [sometimes(f"{at}", lambda state, at=at: state == at) for at in range(9)]
-
-    found = explore(model, asked, order=order, depth=depth)
-
-    assert {f"{at}" for at in range(min(depth, 8) + 1)} == set(found.discoveries)
-
-
-@pytest.mark.parametrize("depth", range(1, 10))
-def test_ways_to_a_depth_are_within_it(depth: int) -> None:
-    """Depth first, behind a state that was reached again on a shorter way, the shorter way counts."""
-    asked = [sometimes(f"{at}", lambda state, at=at: state == at) for at in range(9)]
-
-    found = explore(Detour(), asked, order="depth", depth=depth)
-
-    assert depth >= max(len(way) for way in found.discoveries.values())
-
-
-@pytest.mark.parametrize("depth", range(1, 10))
-def test_a_state_expanded_again_counts_once(depth: int) -> None:
-    """Steps and expanded states are those of the breadth-first search."""
-    first, second = (explore(Detour(), order=order, depth=depth) for order in ORDERS)
-
-    assert (first.transitions, first.expanded) == (second.transitions, second.expanded)
 
 
 def test_a_cut_search_leaves_what_it_did_not_find_undecided() -> None:
@@ -198,78 +161,6 @@ def test_a_model_that_is_not_deterministic_is_found_out() -> None:
         found.discoveries["three"].states(model)
 
 
-def outcome(found: Exploration[Grid]) -> tuple[object, ...]:
-    """What two searches must agree on."""
-    ways = {name: way.encode() for name, way in found.discoveries.items()}
-    return (
-        found.states,
-        found.transitions,
-        found.growth,
-        found.premises,
-        found.fired,
-        ways,
-        found.cut,
-        found.expanded,
-    )
-
-
-BIG = Counters(top=9, count=3)
-ASKED = [always("sum", lambda state: sum(state) < 20), sometimes("full", lambda state: state == (9, 9, 9))]
-
-
-@pytest.mark.parametrize("order", ORDERS)
-def test_disk_changes_nothing(order: Order) -> None:
-    """With hardly any memory, all but the newest states lie in files; the outcome is the same."""
-    assert outcome(explore(BIG, ASKED, order=order)) == outcome(explore(BIG, ASKED, order=order, memory=4096))
-
-
-@pytest.mark.parametrize("memory", [None, 4096])
-@pytest.mark.parametrize("order", ORDERS)
-def test_a_search_put_aside_ends_as_one_in_one_go(order: Order, memory: int | None, tmp_path: Path) -> None:
-    """Cut three times and resumed, it found what one search finds."""
-    file = tmp_path / "search"
-    found = explore(BIG, ASKED, order=order, memory=memory, states=200, save=file)
-    for limit in (400, 700, None):
-        assert found.cut
-        found = explore(BIG, ASKED, order=order, memory=memory, states=limit, save=file, resume=file)
-
-    assert outcome(explore(BIG, ASKED, order=order)) == outcome(found)
-
-
-def test_a_saved_search_goes_on_to_a_greater_depth(tmp_path: Path) -> None:
-    """Breadth first, what waited at the depth is what comes next."""
-    file = tmp_path / "search"
-    explore(BIG, ASKED, depth=5, save=file)
-
-    assert outcome(explore(BIG, ASKED)) == outcome(explore(BIG, ASKED, resume=file))
-
-
-def test_a_saved_search_of_another_scope_is_refused(tmp_path: Path) -> None:
-    """The first steps of the model tell."""
-    file = tmp_path / "search"
-    explore(BIG, ASKED, states=200, save=file)
-
-    with pytest.raises(Misuse, match="another model or scope"):
-        explore(Counters(count=4), ASKED, resume=file)
-
-
-def test_a_saved_search_that_asked_something_else_is_refused(tmp_path: Path) -> None:
-    """States judged before were never checked for a new property."""
-    file = tmp_path / "search"
-    explore(BIG, ASKED, states=200, save=file)
-
-    with pytest.raises(Misuse, match="asked sum, full"):
-        explore(BIG, ASKED[:1], resume=file)
-
-
-def test_a_file_that_holds_no_search_is_refused(tmp_path: Path) -> None:
-    """It is not even read as one."""
-    (tmp_path / "search").write_bytes(b"cos\nsystem\n")
-
-    with pytest.raises(Misuse, match="holds no saved search"):
-        explore(BIG, resume=tmp_path / "search")
-
-
 class Interrupting(Counters):
     """Sends this process a SIGINT when asked for the successors of one state."""
 
@@ -279,14 +170,12 @@ class Interrupting(Counters):
         return super().successors(state)
 
 
-def test_an_interrupt_cuts_and_leaves_a_search_that_can_go_on(tmp_path: Path) -> None:
-    """No step is lost, none is made twice."""
-    file = tmp_path / "search"
+def test_an_interrupt_cuts_the_search() -> None:
+    """The state at work is still expanded; the others wait."""
+    found = explore(Interrupting(), [SMALL])
 
-    found = explore(Interrupting(), [SMALL], save=file)
-
-    assert found.cut[0].startswith("interrupted: ")
-    assert outcome(explore(Counters(), [SMALL])) == outcome(explore(Counters(), [SMALL], resume=file))
+    assert [f"interrupted: {found.frontier} states not expanded"] == found.cut
+    assert 1 < found.expanded < 36
 
 
 def test_after_a_search_interrupts_do_what_they_did() -> None:
@@ -310,19 +199,17 @@ def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 36 == len(told)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_counts_of_the_race_are_pinned(order: Order) -> None:
+def test_counts_of_the_race_are_pinned() -> None:
     """Both variants."""
-    counts = {fixed: explore(Race(fixed, cpus=2, accesses=1), order=order).states for fixed in (True, False)}
+    counts = {fixed: explore(Race(fixed, cpus=2, accesses=1)).states for fixed in (True, False)}
 
     assert {True: 4993, False: 4621} == counts
 
 
 @pytest.mark.parametrize(("fixed", "verdict"), [(True, "holds"), (False, "violated")])
-@pytest.mark.parametrize("order", ORDERS)
-def test_the_race_is_found_where_it_is(order: Order, fixed: bool, verdict: str) -> None:
+def test_the_race_is_found_where_it_is(fixed: bool, verdict: str) -> None:
     """The flush before the VMA is unlinked decides."""
-    assert verdict == explore(Race(fixed, accesses=1), PROPERTIES, order=order).verdict(PROPERTIES[0].name)
+    assert verdict == explore(Race(fixed, accesses=1), PROPERTIES).verdict(PROPERTIES[0].name)
 
 
 def test_the_shortest_schedule_of_the_race() -> None:

@@ -1,65 +1,58 @@
-"""The states that wait to be expanded, in memory and on disk."""
+"""The states that wait to be expanded."""
 
 from __future__ import annotations
 
-from collections import deque
-from pathlib import Path
-from random import Random
+from collections.abc import Iterator
 
 import pytest
 
-from pfnlab.checker.search.frontier import Frontier, Order
+from pfnlab.checker.search.frontier import Frontier
 
-ORDERS: tuple[Order, ...] = ("breadth", "depth")
-
-
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("seed", range(5))
-def test_order_is_kept_over_the_disk(order: Order, seed: int, tmp_path: Path) -> None:
-    """Random adding and taking gives what a queue or a stack without files gives."""
-    random = Random(seed)
-    frontier: Frontier[str] = Frontier(order, tmp_path, part=4)
-    plain: deque[int] = deque()
-    files = 0
-    for number in range(2000):
-        if plain and random.random() < (0.3 if number < 1000 else 0.6):
-            expected = plain.popleft() if order == "breadth" else plain.pop()
-            assert (expected, expected + 1, f"s{expected}") == frontier.take()
-        else:
-            plain.append(number)
-            frontier.add(number, number + 1, f"s{number}")
-        assert len(plain) == len(frontier)
-        files = max(files, frontier.files)
-    assert files > 20
+State = tuple[bytes, ...]
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_everything_is_what_waits_in_the_order_added(order: Order, tmp_path: Path) -> None:
-    """In memory or not."""
-    frontier: Frontier[str] = Frontier(order, tmp_path, part=4)
-    for number in range(50):
-        frontier.add(number, 0, "")
+class Whole:
+    """States that are stored as they are."""
 
-    assert list(range(50)) == [number for number, _, _ in frontier.everything()]
+    def initial(self) -> Iterator[State]:
+        yield (b"a", b"b")
 
+    def successors(self, state: State) -> Iterator[tuple[str, State]]:
+        yield "on", state
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_the_next_depth_is_known_before_it_is_taken(order: Order, tmp_path: Path) -> None:
-    """Also when it lies on disk."""
-    frontier: Frontier[str] = Frontier(order, tmp_path, part=4)
-    for number in range(50):
-        frontier.add(number, 100 + number, "")
-
-    while frontier:
-        assert frontier.first_depth() == frontier.take()[1]
+    def key(self, state: State) -> State:
+        return state
 
 
-def test_files_go_when_they_were_read(tmp_path: Path) -> None:
-    """Nothing is left."""
-    frontier: Frontier[str] = Frontier("breadth", tmp_path, part=4)
-    for number in range(50):
-        frontier.add(number, 0, "")
-    while frontier:
-        frontier.take()
+class Composed(Whole):
+    """The same states, stored by their parts."""
 
-    assert [] == list(tmp_path.iterdir())
+    def parts(self, state: State) -> State:
+        return state
+
+    def composed(self, parts: State) -> State:
+        return parts
+
+
+@pytest.mark.parametrize("model", [Whole(), Composed()], ids=["whole", "by parts"])
+def test_states_come_back_in_the_order_added(model: Whole) -> None:
+    """With their numbers and depths; one that was put back is the next again."""
+    frontier: Frontier[State] = Frontier(model)
+    waiting = [(number, number // 2, (b"%d" % (number % 3), b"same")) for number in range(9)]
+    for entry in waiting:
+        frontier.add(*entry)
+
+    frontier.put_back(frontier.take())
+
+    assert waiting == [frontier.take() for _ in range(9)]
+    assert not frontier
+
+
+@pytest.mark.parametrize("model", [Whole(), Composed()], ids=["whole", "by parts"])
+def test_the_next_state_is_known_before_it_is_taken(model: Whole) -> None:
+    """Its number and its depth."""
+    frontier: Frontier[State] = Frontier(model)
+    frontier.add(7, 3, (b"a",))
+    frontier.add(8, 4, (b"b",))
+
+    assert (7, 3, 2) == (frontier.first_number(), frontier.first_depth(), len(frontier))

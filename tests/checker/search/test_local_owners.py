@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,6 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> None:
         {"depth": 25},
         {"states": 300},
         {"stop_at_first": True},
-        {"memory": 1 << 20},
     ],
     ids=str,
 )
@@ -112,75 +110,9 @@ def test_a_short_search_makes_no_process(monkeypatch: pytest.MonkeyPatch) -> Non
     assert 100 == explore_side_by_side(Grid(10), jobs=2).states
 
 
-@pytest.mark.parametrize("memory", [None, 1 << 12])
-@pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3), (2, 3)])
-def test_a_search_that_is_cut_can_be_resumed_with_other_jobs(
-    before: int, after: int, memory: int | None, tmp_path: Path
-) -> None:
-    """States that are with a process wait again, in their order; memory or disk does not matter."""
-    file = tmp_path / "search"
-    whole = told(explore(Plain(), ASKED))
-    begun = explore_side_by_side(Plain(), ASKED, jobs=before, states=500, save=file)
-    assert begun.cut
-
-    resumed = explore_side_by_side(Plain(), ASKED, jobs=after, memory=memory, resume=file)
-
-    assert whole == told(resumed)
-
-
-@pytest.mark.parametrize("seconds", [0.0, 1e6], ids=["apart", "alone"])
-@pytest.mark.parametrize("states", [0, 1, 2, 30, 400, 799, 800, 1540, 1599])
-def test_wherever_it_is_cut_it_is_saved_as_by_one_process(
-    states: int, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At the beginning too, and where the last states wait."""
-    monkeypatch.setattr(local_owners, "_ALONE_SECONDS", seconds)
-    alone, together, again = tmp_path / "alone", tmp_path / "together", tmp_path / "again"
-    explore(Plain(), ASKED, states=states, save=alone)
-    explore_side_by_side(Plain(), ASKED, jobs=2, states=states, save=together)
-
-    more = min(states + 100, 1600)
-    one = explore(Plain(), ASKED, states=more, resume=together)
-    other = explore_side_by_side(Plain(), ASKED, jobs=2, states=more, resume=alone, save=again)
-
-    assert told(one) == told(other)
-    assert told(explore(Plain(), ASKED)) == told(explore(Plain(), ASKED, resume=again))
-
-
-def test_a_search_is_saved_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between rounds, and goes on."""
-    monkeypatch.setattr("pfnlab.checker.search.explore.SAVE_SECONDS", 0.0)
-    file = tmp_path / "search"
-    whole = told(explore(Plain(), ASKED))
-
-    assert whole == told(explore_side_by_side(Plain(), ASKED, jobs=2, save=file))
-    assert whole == told(explore_side_by_side(Plain(), ASKED, jobs=2, resume=file))
-
-
-def test_states_that_do_not_fit_go_to_disk_and_leave_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder for each process, which are gone at the end."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.setattr("pfnlab.checker.search.explore.TELL_SECONDS", 0.0)
-    seen: set[str] = set()
-
-    found = explore_side_by_side(
-        Plain(),
-        jobs=2,
-        memory=1 << 10,
-        progress=lambda _: seen.update(file.name for file in tmp_path.glob("*/*")),
-    )
-
-    assert told(explore(Plain())) == told(found)
-    assert {"0", "1"} == seen
-    assert [] == list(tmp_path.iterdir())
-
-
-def test_an_interrupt_ends_the_search_as_a_limit(tmp_path: Path) -> None:
-    """The processes go on, and what was found is saved."""
-    file, here = tmp_path / "search", os.getpid()
+def test_an_interrupt_ends_the_search_as_a_limit() -> None:
+    """The processes finish their round."""
+    here = os.getpid()
 
     class Interrupting(Plain):
         def successors(self, state: tuple[int, int]) -> Iterable[tuple[str, tuple[int, int]]]:
@@ -189,10 +121,9 @@ def test_an_interrupt_ends_the_search_as_a_limit(tmp_path: Path) -> None:
                 os.kill(here, signal.SIGINT)
             return super().successors(state)
 
-    begun = explore_side_by_side(Interrupting(), ASKED, jobs=2, save=file)
+    begun = explore_side_by_side(Interrupting(), ASKED, jobs=2)
 
     assert [reason.partition(":")[0] for reason in begun.passed] == ["interrupted"]
-    assert told(explore(Plain(), ASKED)) == told(explore_side_by_side(Plain(), ASKED, jobs=2, resume=file))
 
 
 class Failing(Grid):

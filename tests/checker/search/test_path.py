@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from small_models import Counters
 
-from pfnlab.base.errors import Defect, Misuse
-from pfnlab.checker.search.path import Path, path_by_actions, path_of
+from pfnlab.base.errors import Defect
+from pfnlab.checker.search.path import Path, path_along
 
 MODEL = Counters()
 WAY: Path[tuple[int, ...]] = Path(0, (0, 1, 1), (("up", 0), ("up", 1), ("up", 1)))
@@ -22,38 +22,24 @@ def test_a_path_replays_to_its_states() -> None:
     assert [(0, 0), (1, 0), (1, 1), (1, 2)] == WAY.states(MODEL)
 
 
-def test_a_path_comes_back_from_its_short_text() -> None:
-    """Numbers with slashes, and the actions from the model."""
+def test_a_path_has_a_short_text() -> None:
+    """Numbers with slashes."""
     assert "0/0/1/1" == WAY.encode()
-    assert WAY == path_of(MODEL, WAY.encode())
 
 
-def test_a_path_comes_back_from_its_actions() -> None:
-    """The first step of that name each time."""
-    assert WAY == path_by_actions(MODEL, 0, WAY.actions)
+def test_a_path_follows_from_its_choices() -> None:
+    """With the actions of the model."""
+    assert WAY == path_along(MODEL, 0, WAY.choices)
 
 
-@pytest.mark.parametrize("text", ["", "0/", "up", "0/0/x"])
-def test_what_is_no_path_is_refused(text: str) -> None:
-    """With what to write instead."""
-    with pytest.raises(Misuse, match="write numbers with slashes"):
-        path_of(MODEL, text)
-
-
-@pytest.mark.parametrize("text", ["1", "0/2", "0/0/0/0/0/0/1", "0/-1"])
-def test_steps_that_the_model_does_not_have_are_found_out(text: str) -> None:
+@pytest.mark.parametrize(("start", "choices"), [(1, []), (0, [2]), (0, [0, 0, 0, 0, 0, 1]), (0, [-1])])
+def test_steps_that_the_model_does_not_have_are_found_out(start: int, choices: list[int]) -> None:
     """The choice is named."""
     with pytest.raises(Defect, match="choice"):
-        path_of(MODEL, text)
+        path_along(MODEL, start, choices)
 
 
 def test_another_name_for_a_step_is_found_out() -> None:
     """A replay is only one when every action is the same."""
     with pytest.raises(Defect, match="step 1 was 'down' and is now"):
         Path(0, (0,), ("down",)).states(MODEL)
-
-
-def test_an_action_that_is_not_there_is_found_out() -> None:
-    """It is named."""
-    with pytest.raises(Defect, match="step 'down' 1"):
-        path_by_actions(MODEL, 0, ["down"])

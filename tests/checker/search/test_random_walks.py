@@ -1,20 +1,18 @@
-"""Random walks and swarms: reproducible, and never called complete."""
+"""Random walks: reproducible, and never called complete."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
 from shared_race import PROPERTIES, Race
 from small_models import Counters, Grid
 
 from pfnlab.checker.search.exploration import always, sometimes
-from pfnlab.checker.search.random_walks import Novelty, ScopePart, simulate, swarm
+from pfnlab.checker.search.random_walks import Novelty, simulate
 
 LARGE = Counters(top=40, count=4)  # 2.8 million states
 SMALL = always("the sum stays below 30", lambda state: sum(state) < 30)
 THERE = sometimes("a sum of 12", lambda state: sum(state) == 12)
-UNEVEN = sometimes("one counter alone", lambda state: max(state) == sum(state) == 40)
 
 
 def test_the_same_seed_walks_the_same() -> None:
@@ -94,54 +92,6 @@ class Named(Counters):
             yield (f"up{at}", at), after
 
 
-KINDS = [f"up{at}" for at in range(4)]
-
-
-def test_a_swarm_goes_where_one_search_does_not() -> None:
-    """One counter alone at its top: members without the others' steps come there soon."""
-    model = Named(top=40, count=4)
-
-    found = swarm(model, [UNEVEN], kinds=KINDS, members=300, states=60)
-
-    assert "reached" == found.verdict(UNEVEN.name)
-    assert (0, 40) == (min(end := found.discoveries[UNEVEN.name].states(model)[-1]), max(end))
-
-
-def test_a_swarm_is_reproducible() -> None:
-    """From its seed."""
-    first, second = (swarm(LARGE, [SMALL], kinds=["up"], members=4, states=100, seed=5) for _ in range(2))
-
-    assert (first.states, first.discoveries) == (second.states, second.discoveries)
-
-
-def test_a_swarm_proves_nothing() -> None:
-    """Whatever its members covered."""
-    found = swarm(Counters(), kinds=[], members=2)
-
-    assert ["swarm: 2 searches of at most 10,000 states, seed 0"] == found.cut
-
-
-def test_a_swarm_of_several_processes_finds_the_same() -> None:
-    """Counts, ways, and what each search found, in order."""
-    told = []
-    for jobs in (1, 2, 3):
-        members: list[tuple[int, tuple[str, ...]]] = []
-        found = swarm(
-            Named(top=40, count=4),
-            [SMALL],
-            kinds=KINDS,
-            members=5,
-            states=200,
-            seed=9,
-            member=lambda one, without, members=members: members.append((one.states, without)),
-            jobs=jobs,
-        )
-        told.append((found.states, found.transitions, found.discoveries, found.fired, members))
-
-    assert told[0] == told[1] == told[2]
-    assert 5 == len(told[0][4])
-
-
 def test_guided_walks_are_reproducible() -> None:
     """From their seed."""
     first, second = (simulate(LARGE, [SMALL, THERE], seed=7, walks=20, guided=True) for _ in range(2))
@@ -173,16 +123,3 @@ def test_a_discovery_of_a_guided_walk_replays() -> None:
     way = simulate(LARGE, [SMALL], walks=3, guided=True).discoveries[SMALL.name]
 
     assert 30 == sum(way.states(LARGE)[-1])
-
-
-@pytest.mark.parametrize("seed", ["a", "b"])
-def test_a_part_has_the_model_s_steps_without_some(seed: str) -> None:
-    """In another order, the same each time."""
-    model = Named(top=40, count=4)
-    part = ScopePart(model, frozenset({"up1"}), seed)
-    state = (1, 2, 3, 4)
-
-    steps = list(part.successors(state))
-
-    assert steps == list(part.successors(state))
-    assert sorted(steps) == [step for step in model.successors(state) if step[0][1] != 1]

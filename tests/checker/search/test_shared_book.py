@@ -6,21 +6,15 @@ import pytest
 from shared_book import RULES, Book
 
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.frontier import Order
-
-ORDERS: tuple[Order, ...] = ("breadth", "depth")
 
 
-@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("pages", "states", "transitions"),
     [(1, 398, 2018), pytest.param(2, 21_530, 160_532, marks=pytest.mark.target("long"))],
 )
-def test_the_search_counts_as_other_checkers_do(
-    order: Order, pages: int, states: int, transitions: int
-) -> None:
+def test_the_search_counts_as_other_checkers_do(pages: int, states: int, transitions: int) -> None:
     """States and steps are those of pan and TLC, and every rule holds."""
-    found = explore(Book(pages), RULES, order=order)
+    found = explore(Book(pages), RULES)
 
     assert (states, transitions) == (found.states, found.transitions)
     assert {"holds"} == {found.verdict(rule.name) for rule in RULES}

@@ -1,4 +1,4 @@
-"""The states seen so far: fingerprints, and what goes to disk."""
+"""The stored form of states: fingerprints, and numbers of parts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from random import Random
 from typing import NamedTuple
 
 import pytest
@@ -14,13 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.base.errors import Misuse
-from pfnlab.checker.search.visited import (
-    Fingerprints,
-    NumberedFingerprints,
-    PartTable,
-    SpillingFingerprints,
-    fingerprint,
-)
+from pfnlab.checker.search.visited import PartTable, fingerprint
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 KEYS = [(), (0,), ((0,),), (0, 0), "a", b"a", ("a", None, True), (1 << 70,), -1, 1 << 64, ("a", ("b", 2))]
@@ -79,66 +72,6 @@ def test_a_named_tuple_is_its_values() -> None:
         pages: tuple[int, ...]
 
     assert fingerprint((1, (2, 3))) == fingerprint(Place(1, (2, 3)))
-
-
-@pytest.mark.parametrize("visited", [Fingerprints(), NumberedFingerprints()])
-def test_a_key_is_new_once(visited: Fingerprints | NumberedFingerprints) -> None:
-    """Then it is known."""
-    assert [True, True, False] == [visited.add(key, number) for number, key in enumerate(["a", "b", "a"])]
-    assert 2 == len(visited)
-
-
-def test_numbers_are_remembered() -> None:
-    """The first one a key got."""
-    visited = NumberedFingerprints()
-    visited.add("a", 0)
-    visited.add("b", 1)
-    visited.add("a", 2)
-
-    assert [0, 1, None] == [visited.peek(key) for key in "abc"]
-
-
-def test_what_spills_is_still_known(tmp_path: Path) -> None:
-    """20,000 keys in random order, each asked twice, of which a few hundred fit in memory."""
-    visited = SpillingFingerprints(32_768, tmp_path)
-    random = Random(1)
-    keys = [random.randrange(1 << 64) for _ in range(20_000)]
-
-    assert [True] * len(keys) == [visited.add(key, 0) for key in keys]
-    assert [False] * len(keys) == [visited.add(key, 0) for key in keys]
-    assert 20_000 == len(visited)
-
-
-def test_files_are_merged(tmp_path: Path) -> None:
-    """Some are there, but few: about the logarithm of what was spilled."""
-    visited = SpillingFingerprints(32_768, tmp_path)
-
-    for key in range(20_000):
-        visited.add(key, 0)
-
-    assert 1 <= visited.files <= 8
-
-
-def test_memory_stays_within_the_limit(tmp_path: Path) -> None:
-    """But for the last step in which the set grew."""
-    visited = SpillingFingerprints(1 << 20, tmp_path)
-
-    for key in range(50_000):
-        visited.add(key, 0)
-        assert visited.memory() < 2 << 20
-    assert visited.files
-
-
-def test_spilled_keys_come_back_from_a_dump(tmp_path: Path) -> None:
-    """Those in memory and those in files."""
-    first, second = SpillingFingerprints(32_768, tmp_path), SpillingFingerprints(32_768, tmp_path)
-    for key in range(5000):
-        first.add(key, 0)
-
-    second.load(first.dump())
-
-    assert 5000 == len(second)
-    assert [False] * 5000 + [True] == [second.add(key, 0) for key in range(5001)]
 
 
 PARTS = st.lists(st.binary(max_size=2), max_size=5).map(tuple)

@@ -23,7 +23,7 @@ def quick(name: str) -> str:
     ("name", "rows"),
     [
         ("mapping_size", ["mmap", "fork", "munmap the middle", "munmap the rest", "exit"] * 2),
-        ("checker", ["breadth first", "depth first", "symmetry"]),
+        ("checker", ["breadth first", "symmetry"]),
         ("states", ["7.2,tracker=exact", "6.1"] * 2),
         ("races", ["one race", "one race, every order", "one race, no flush in time", "four races"]),
         (
@@ -43,7 +43,7 @@ def quick(name: str) -> str:
                     for scope in ("standard", "leaves", "vfio")
                     for machine in ("6.1", "7.2", "7.2,tracker=exact")
                 ),
-                *("races 7.2", "swarm 7.2", "fuzz"),
+                *("races 7.2", "fuzz"),
             ],
         ),
         ("guided_walks", [f"{scope}: {what}" for scope in ("standard", "leaves", "wide") for what in WALKED]),

@@ -36,9 +36,7 @@ class KernelSearch:
         return model, list(properties(model, self._selection))
 
 
-def limits_on_cluster(
-    machine: ModelMachine, scope: Scope | RaceScope, limits: CheckLimits, *, watch: bool = False
-) -> Exhaustive:
+def limits_on_cluster(machine: ModelMachine, scope: Scope | RaceScope, limits: CheckLimits) -> Exhaustive:
     """The limits of a search, if workers support them.
 
     :raises Misuse: if workers do not support them; the message names the option to drop
@@ -49,18 +47,9 @@ def limits_on_cluster(
         )
     if own := files_in(f"model:{machine.spec}"):
         raise Misuse(f"{own[0]} is a policy of this host, which workers cannot load: drop --cluster")
-    if isinstance(limits, Exhaustive):
-        given = {
-            "--memory": limits.memory is not None,
-            "--checkpoint": limits.checkpoint is not None,
-            "--every-order": limits.every_order,
-            "--untaken": watch,
-        }
-        option = next((option for option, is_given in given.items() if is_given), None)
-        if option is None:
-            return limits
-    else:
-        option = "--random" if isinstance(limits, Walks) else "--swarm"
+    if isinstance(limits, Exhaustive) and not limits.every_order:
+        return limits
+    option = "--random" if isinstance(limits, Walks) else "--every-order"
     raise Misuse(f"--cluster does not go with {option}: leave one out")
 
 
@@ -105,8 +94,6 @@ def check_all_on_cluster(
     scope: Scope | RaceScope,
     selection: Sequence[Question],
     limits: CheckLimits = UNLIMITED,
-    *,
-    watch: bool = False,
 ) -> list[CheckResult]:
     """:func:`~pfnlab.checker.check_all.check_all` on the workers of the scheduler at *address*.
 
@@ -115,7 +102,7 @@ def check_all_on_cluster(
     :raises Misuse: if workers cannot do it
     """
     for machine in machines:
-        limits_on_cluster(machine, scope, limits, watch=watch)
+        limits_on_cluster(machine, scope, limits)
     found = []
     with connected(address) as client:
         for machine in machines:

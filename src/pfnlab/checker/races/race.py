@@ -25,7 +25,6 @@ from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
 from pfnlab.checker.races.turns import (
     EXIT,
     Live,
-    Position,
     Turn,
     driven_pages,
     reached,
@@ -39,7 +38,6 @@ from pfnlab.checker.scopes.question import Question, TurnQuestion
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.checker.search.exploration import Property
-from pfnlab.checker.search.model import recall, tallies
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
@@ -211,25 +209,6 @@ class RaceModel:
         digests.extend(joint.parts)
         flags = bytes((state.race, state.told_free, state.overlapping, state.exited))
         return flags + digests.tobytes() + "".join(state.facts).encode()
-
-    def packed(self, state: RaceState) -> tuple[Any, ...]:
-        schedule, positions, parts = state.joint
-        return state.race, (schedule, tuple(map(tuple, positions)), parts), *state[2:]
-
-    def unpacked(self, packed: Any) -> RaceState:
-        try:
-            race, (schedule, positions, parts), *rest = packed
-            return RaceState(
-                race, JointState(schedule, tuple(Position(*position) for position in positions), parts), *rest
-            )
-        except TypeError:
-            raise ValueError("no state of a race") from None
-
-    def tallies(self) -> tuple[Any, ...]:
-        return tallies(self.outcomes, self.unmodelled)
-
-    def recall(self, counts: Any) -> None:
-        recall(counts, self.outcomes, self.unmodelled)
 
     def program(self, path: Path[RaceState], question: Question, title: str, asks: str) -> Program | None:
         """A program with at most one held task that violates the same property; None if there is none.

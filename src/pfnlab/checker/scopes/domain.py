@@ -1,7 +1,7 @@
 """The modelled kernel as a search model: states are kernels between operations, steps are operations."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from pfnlab.base.errors import Defect, PolicyError, Undecided
 from pfnlab.base.own_code import own_mistakes
 from pfnlab.base.trace import Event
 from pfnlab.base.units import number_of
-from pfnlab.checker.scopes.frozen import check_frozen, freeze, thaw
+from pfnlab.checker.scopes.frozen import freeze, thaw
 from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.moment import (
     FORK_CHANGED,
@@ -23,9 +23,8 @@ from pfnlab.checker.scopes.moment import (
 )
 from pfnlab.checker.scopes.naming import Naming, Omissions, area_base
 from pfnlab.checker.scopes.operations import Renaming, ScopeStep, area_name, operations
-from pfnlab.checker.scopes.packing import registered_numbers
 from pfnlab.checker.scopes.scope import Scope
-from pfnlab.checker.search.model import add, recall, tallies
+from pfnlab.checker.search.model import add, tallies
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.kernel.mm.flags import VM_SHARED
@@ -93,8 +92,6 @@ class KernelModel:
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
-        #: When a saved search is resumed, the numbers of the classes and values it registered.
-        self._saved_numbers: Set[int] = frozenset()
         #: The last state created, with its kernel, until the next step from the same state.
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
@@ -169,23 +166,6 @@ class KernelModel:
 
     def composed(self, parts: tuple[bytes, ...]) -> KernelState:
         return KernelState(parts)
-
-    def packed(self, state: KernelState) -> tuple[Any, ...]:
-        return state.value
-
-    def unpacked(self, packed: Any) -> KernelState:
-        if not isinstance(packed, tuple):
-            raise ValueError("no state of a kernel")
-        missing_numbers = self._saved_numbers - registered_numbers()
-        return KernelState(tuple([check_frozen(part, missing_numbers) for part in packed]))
-
-    def tallies(self) -> tuple[Any, ...]:
-        return *tallies(self.outcomes, self.unmodelled), tuple(registered_numbers())
-
-    def recall(self, tallies: Any) -> None:
-        *counters, numbers = tallies
-        recall(counters, self.outcomes, self.unmodelled)
-        self._saved_numbers = frozenset(numbers)
 
     def take_counts(self) -> tuple[Any, ...]:
         taken = tallies(self.outcomes, self.unmodelled)

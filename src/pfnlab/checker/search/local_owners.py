@@ -13,32 +13,20 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from heapq import merge
-from itertools import islice
-from operator import itemgetter
-from pathlib import Path as File
+from contextlib import contextmanager
 from typing import Any, Generic, Unpack
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.worker import Worker, WorkerEnded, end_all, forked, hear
 from pfnlab.checker.search.exploration import Exploration, Property
-from pfnlab.checker.search.explore import FOLDERS, SearchOptions, explore
-from pfnlab.checker.search.frontier import Waiting
+from pfnlab.checker.search.explore import SearchOptions, explore
 from pfnlab.checker.search.known_steps import KnownSteps
 from pfnlab.checker.search.model import CountingModel, Model, State
 from pfnlab.checker.search.owner import ChoiceWay, Owner, OwnerData, OwnerProgress, Round, RoundAnswer
 from pfnlab.checker.search.partitioned import explore_partitioned
-from pfnlab.checker.search.scratch import ROOM, scratch, written
 
 #: The seconds for which a search runs in this process alone.
 _ALONE_SECONDS = 0.1
-
-#: A resumed search with more states than this starts other processes immediately.
-_MOST_ALONE = 1 << 12
-
-#: The number of states that a process hands over at a time for saving.
-_TOGETHER = 1 << 12
 
 
 def explore_side_by_side(
@@ -46,24 +34,17 @@ def explore_side_by_side(
     properties: Sequence[Property[State]] = (),
     *,
     jobs: int,
-    memory: int | None = None,
     **options: Unpack[SearchOptions],
 ) -> Exploration[State]:
-    """Run :func:`.explore.explore`, breadth first, in *jobs* processes, with the same result.
-
-    This needs eight bytes per state in addition to *memory* and the paths.
+    """Run :func:`.explore.explore` in *jobs* processes, with the same result.
 
     :param jobs: the number of processes that expand states; 1 for only this process
-    :raises Misuse: as for :func:`.explore.explore`
-    :raises Undecided: if the disk is full, or a process ended without an answer
+    :raises Undecided: if a process ended without an answer
     :raises PolicyError: if a user's code ended a process
     """
     if jobs == 1:
-        return explore(model, properties, memory=memory, **options)
-    with (
-        nullcontext() if memory is None else scratch(FOLDERS) as folder,
-        LocalOwners(model, properties, jobs, memory, folder) as owners,
-    ):
+        return explore(model, properties, **options)
+    with LocalOwners(model, properties, jobs) as owners:
         return explore_partitioned(model, properties, owners, **options)
 
 
@@ -72,21 +53,10 @@ class LocalOwners(Generic[State]):
 
     Its methods raise Undecided if a process ended without an answer, and PolicyError if a user's code ended
     it.
-
-    :param memory: approximate maximum size of the states in memory, in bytes; the rest goes to files in
-        *folder*
     """
 
-    def __init__(
-        self,
-        model: Model[State],
-        properties: Sequence[Property[State]],
-        parts: int,
-        memory: int | None = None,
-        folder: File | None = None,
-    ) -> None:
+    def __init__(self, model: Model[State], properties: Sequence[Property[State]], parts: int) -> None:
         self._model, self._properties, self.parts = model, properties, parts
-        self._memory, self._folder = None if memory is None else memory // parts, folder
         self._met = KnownSteps()
         #: The parts, while they are in this process.
         self._hosted: list[_OwnerHost[State]] = []
@@ -110,8 +80,6 @@ class LocalOwners(Generic[State]):
         parts = range(self.parts)
         self._hosted = [_OwnerHost(self._model, self._make, part, holdings[part]) for part in parts]
         self._began = time.monotonic()
-        if sum(len(holding.marks) for holding in holdings.values()) > _MOST_ALONE:
-            self._fork()
         self._answers({part: (_OwnerHost.take_over, round_) for part in holdings})
 
     def _fork(self) -> None:
@@ -120,12 +88,7 @@ class LocalOwners(Generic[State]):
         self._hosted = []
 
     def _make(self, part: int) -> Owner[State]:
-        folder = None if self._folder is None else self._folder / str(part)
-        if folder is not None:
-            with written(folder, ROOM):
-                folder.mkdir()
-        options: dict[str, Any] = {"met": self._met, "memory": self._memory, "folder": folder}
-        return Owner(self._model, self._properties, part, self.parts, **options)
+        return Owner(self._model, self._properties, part, self.parts, self._met)
 
     def expand(self, request: Round, numbers: Sequence[array[int]]) -> dict[int, OwnerProgress]:
         if self._hosted and time.monotonic() - self._began >= _ALONE_SECONDS:
@@ -148,14 +111,6 @@ class LocalOwners(Generic[State]):
         self._boxes = {}
         answers = self._answers({part: (_OwnerHost.settle, boxes[part], end) for part in parts})
         return [answers[part] for part in parts]
-
-    def waiting(self, numbers: Sequence[array[int]], next_: int) -> Iterator[Waiting[State]]:
-        self._answers({part: (_OwnerHost.begin_to_save, numbers[part], next_) for part in range(self.parts)})
-        return merge(*map(self._waiting_of, range(self.parts)), key=itemgetter(0))
-
-    def _waiting_of(self, part: int) -> Iterator[Waiting[State]]:
-        while states := self._answers({part: (_OwnerHost.save,)})[part]:
-            yield from states
 
     def _answers(self, requests: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
         """The answers from some parts, whose processes work in parallel."""
@@ -190,7 +145,6 @@ class _OwnerHost(Generic[State]):
     """An owner in its own process. Each method except the first two answers a request."""
 
     _owner: Owner[State]
-    _to_save: Iterator[Waiting[State]]
 
     def __init__(
         self, model: Model[State], make: Callable[[int], Owner[State]], part: int, holding: OwnerData
@@ -207,7 +161,7 @@ class _OwnerHost(Generic[State]):
         return lambda request: request[0](self, *request[1:])
 
     def go_ahead(self) -> bool:
-        """Expand a state between requests; return False if none is left."""
+        """Expand a state between requests; return False if all are expanded."""
         self._ahead = self._ahead and self._owner.run_ahead()
         return self._ahead
 
@@ -232,11 +186,3 @@ class _OwnerHost(Generic[State]):
     def settle(self, boxes: list[bytes], end: int) -> RoundAnswer:
         self._ahead = True
         return self._owner.settle(boxes, end)
-
-    def begin_to_save(self, numbers: Sequence[int], next_: int) -> None:
-        self._ahead = False
-        self._to_save = self._owner.waiting(numbers, next_)
-
-    def save(self) -> list[Waiting[State]]:
-        """The next waiting states; empty after the last."""
-        return list(islice(self._to_save, _TOGETHER))

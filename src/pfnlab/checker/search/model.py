@@ -41,38 +41,6 @@ class UnmetError(Exception):
 
 
 @runtime_checkable
-class Storable(Protocol[State]):
-    """Methods that convert states and counts, for models that count or whose states are not plain values.
-
-    Plain values are defined in :mod:`.plain_values`. A value read from a file may be any plain value.
-    """
-
-    def packed(self, state: State) -> Any:
-        """*state* as a plain value."""
-        ...
-
-    def unpacked(self, packed: Any) -> State:
-        """The state for which :meth:`packed` returned *packed*.
-
-        :raises ValueError: if *packed* did not come from :meth:`packed`
-        :raises UnmetError: if it refers to something unknown in this process: replay the path to the state
-            once and try again
-        """
-        ...
-
-    def tallies(self) -> Any:
-        """The model's current counts, as a plain value."""
-        ...
-
-    def recall(self, tallies: Any) -> None:
-        """Continue counting from *tallies*, which :meth:`tallies` returned; drop the current counts.
-
-        :raises ValueError: if *tallies* did not come from :meth:`tallies`
-        """
-        ...
-
-
-@runtime_checkable
 class ComposedModel(Protocol[State]):
     """Methods of a model whose states are made of parts shared by many states.
 
@@ -122,17 +90,3 @@ def add(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
     """Add *tallies*, which :func:`tallies` returned for as many counters in another process."""
     for counter, counts in zip(counters, tallies, strict=True):
         counter.update(dict(counts))
-
-
-def recall(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
-    """Let *counters* continue from *tallies*, which :func:`tallies` returned for as many counters.
-
-    :raises ValueError: if *tallies* did not come from :func:`tallies`
-    """
-    try:
-        tables = [dict(counts) for counts in tallies]
-        for counter, counts in zip(counters, tables, strict=True):
-            counter.clear()
-            counter.update(counts)
-    except TypeError:
-        raise ValueError("no tallies") from None

@@ -19,12 +19,11 @@ from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, takewhile
 from operator import itemgetter
-from pathlib import Path as File
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pfnlab.base.errors import Defect, PfnlabError
 from pfnlab.checker.search.exploration import Property, broken_by_step, judgement
-from pfnlab.checker.search.frontier import Waiting, storage
+from pfnlab.checker.search.frontier import Frontier, Waiting
 from pfnlab.checker.search.known_steps import KnownSteps, spread
 from pfnlab.checker.search.model import ComposedModel, CountingModel, Model, State, UnmetError, kind
 from pfnlab.checker.search.path import path_along
@@ -121,12 +120,10 @@ class OwnerData(NamedTuple):
 
     :param marks: the fingerprints of its states
     :param ways: the path to each waiting state, by state number
-    :param states: the waiting states, if available; *ways* is then empty
     """
 
     marks: array[int]
     ways: Mapping[int, ChoiceWay]
-    states: Iterable[Waiting[Any]] = ()
 
 
 class LostPartError(Exception):
@@ -137,8 +134,6 @@ class Owner(Generic[State]):
     """Owns one part of the states.
 
     :param met: the steps met by owners in forked processes; None for only this owner's steps
-    :param memory: approximate maximum size of its states in memory, in bytes; the rest goes to files in
-        *folder*
     """
 
     def __init__(
@@ -147,29 +142,20 @@ class Owner(Generic[State]):
         properties: Sequence[Property[State]],
         part: int,
         parts: int,
-        *,
         met: KnownSteps | None = None,
-        memory: int | None = None,
-        folder: File | None = None,
     ) -> None:
         self._model, self._properties = model, properties
         self._of_steps = [question for question in properties if question.of_step]
         self._part, self._parts = part, parts
-        self._memory, self._folder = memory, folder
         self._met = KnownSteps() if met is None else met
         self._composed = model if isinstance(model, ComposedModel) else None
         self._same: dict[Any, Any] = {}
         self._take_nothing_over(-1)
 
     def take_over(self, round_: int, holding: OwnerData) -> None:
-        """Adopt a part as it is at the beginning of a round, replacing any earlier one.
-
-        :raises Undecided: if there is no room on disk
-        """
+        """Adopt a part as it is at the beginning of a round, replacing any earlier one."""
         self._take_nothing_over(round_)
-        self._visited.load([holding.marks.tobytes()])
-        for waiting in holding.states:
-            self._waiting.add(*waiting)
+        self._visited.update(holding.marks)
         for number, state in sorted(states_along(self._model, holding.ways), key=itemgetter(0)):
             self._waiting.add(number, 0, state)
         self._drop_counts()
@@ -177,7 +163,7 @@ class Owner(Generic[State]):
     def _take_nothing_over(self, round_: int) -> None:
         self._round = round_
         self._request: Round | None = None
-        self._visited, self._waiting = storage(self._model, "breadth", self._memory, self._folder)
+        self._visited, self._waiting = set[int](), Frontier(self._model)
         #: States whose steps the search has not taken yet.
         self._expanded_states = deque[Waiting[State]]()
         self._settled: list[SentState] = []
@@ -201,7 +187,6 @@ class Owner(Generic[State]):
         :param numbers: the numbers assigned to the new states from the previous round; fewer if the search
             left out the last ones
         :raises LostPartError: if this owner's part is not in the state that the round starts from
-        :raises Undecided: if there is no room on disk
         """
         if self._round == request.number - 1:
             self._close(numbers, request.next)
@@ -246,7 +231,7 @@ class Owner(Generic[State]):
             tag, mark, *_ = sent
             if tag >= behind:
                 early.append(sent)
-            elif not self._visited.holds(mark):
+            elif mark not in self._visited:
                 other = first.get(mark)
                 if other is None or tag < other[0]:
                     first[mark] = sent
@@ -266,25 +251,13 @@ class Owner(Generic[State]):
             self._error if self._error is not None and self._error[0] < end else None,
         )
 
-    def waiting(self, numbers: Sequence[int], next_: int) -> Iterator[Waiting[State]]:
-        """All waiting states, in order, for a search between two rounds; no state is expanded until the next
-        round.
-
-        :param numbers: as in :meth:`expand`
-        :param next_: as :attr:`Round.next`
-        """
-        self._close(numbers, next_)
-        self._request = None
-        yield from self._expanded_states
-        yield from self._waiting.everything()
-
     def _close(self, numbers: Sequence[int], next_: int) -> None:
         """Adopt the findings of the previous round."""
         while self._expanded_states and self._expanded_states[0][0] < next_:
             self._expanded_states.popleft()
         # If the search left out some numbers, it has ended.
         for number, (_, mark, content, _) in zip(numbers, self._settled, strict=False):
-            self._visited.add(mark, number)
+            self._visited.add(mark)
             state = content if self._composed is None else self._composed.composed(content)
             self._waiting.add(number, 0, state)
         self._settled, self._boxes = [], self._no_boxes()
@@ -351,7 +324,7 @@ class Owner(Generic[State]):
             key = model.key(after)
             mark, tag = fingerprint(key), tag_of(number, choice)
             part = part_of(mark, self._parts)
-            if self._met.known(mark, tag) or (part == self._part and self._visited.holds(mark)):
+            if self._met.known(mark, tag) or (part == self._part and mark in self._visited):
                 continue
             # Do this here, while the model still has the state.
             judged = tuple(judgement(self._properties, after, decided))

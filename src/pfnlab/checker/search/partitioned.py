@@ -11,16 +11,14 @@ A lost owner is replaced: its data is rebuilt from that of the search, and the r
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path as File
-from typing import Any, Protocol, Unpack, runtime_checkable
+from typing import Protocol, Unpack
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.units import number_of
 from pfnlab.checker.search.exploration import Exploration, Property, judgement
 from pfnlab.checker.search.explore import RunningSearch, SearchOptions
-from pfnlab.checker.search.frontier import Frontier, Waiting, storage
 from pfnlab.checker.search.model import CountingModel, Model, State
 from pfnlab.checker.search.owner import (
     ChoiceWay,
@@ -32,7 +30,6 @@ from pfnlab.checker.search.owner import (
     step_of,
 )
 from pfnlab.checker.search.path import Path, path_along
-from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint
 
 #: States this far ahead of the next state are not expanded, because owners must keep findings from there
@@ -41,9 +38,6 @@ _MOST_AHEAD = 1 << 15
 
 #: The number of attempts after which a round is given up.
 _ATTEMPTS = 5
-
-#: The number of fingerprints saved at a time.
-_TOGETHER = 1 << 16
 
 
 class PartsLostError(Exception):
@@ -87,15 +81,6 @@ class Owners(Protocol):
         ...
 
 
-@runtime_checkable
-class SavableOwners(Owners, Protocol):
-    """Owners whose states can be saved."""
-
-    def waiting(self, numbers: Sequence[array[int]], next_: int) -> Iterator[Waiting[Any]]:
-        """The waiting states of all parts (:meth:`.Owner.waiting`), in the order of their numbers."""
-        ...
-
-
 def explore_partitioned(
     model: Model[State],
     properties: Sequence[Property[State]],
@@ -106,38 +91,14 @@ def explore_partitioned(
 ) -> Exploration[State]:
     """Search *model* breadth first with *owners*; the result is the same as from :func:`.explore.explore`.
 
-    An interrupt (SIGINT) ends the search after the current round. Saving needs :class:`SavableOwners`; a
-    search saved by :func:`.explore.explore` can be resumed here.
+    An interrupt (SIGINT) ends the search after the current round.
 
     :param model: the model used to replay paths; the owners have their own
     :param round_states: the number of states that each owner expands per round; None for as many as time
         allows; does not change the result
-    :raises Misuse: if the saved search is of something else, or its states cannot be saved
-    :raises Undecided: if no owner can adopt a lost owner's part, or the disk is full
+    :raises Undecided: if no owner can adopt a lost owner's part
     """
-    depth, seconds = options.get("depth"), options.get("seconds")
-    search = _PartitionedSearch(model, properties, owners, depth, seconds, round_states)
-    return search.searched({"order": "breadth"}, options)
-
-
-class _Marks:
-    """The fingerprints of all states, by state number."""
-
-    def __init__(self) -> None:
-        self.all = array("Q")
-
-    def dump(self) -> Iterator[bytes]:
-        return (self.all[at : at + _TOGETHER].tobytes() for at in range(0, len(self.all), _TOGETHER))
-
-    def load(self, dumped: Iterable[bytes]) -> None:
-        """Load fingerprints; a search in one process saves them in a different order."""
-        self.all = array("Q", b"".join(dumped))
-
-    def put_last(self, marks: array[int]) -> None:
-        """Move *marks*, which are among these fingerprints, to the end."""
-        last = set(marks)
-        self.all = array("Q", [mark for mark in self.all if mark not in last])
-        self.all.extend(marks)
+    return _PartitionedSearch(model, properties, owners, round_states, options).searched()
 
 
 class _PartitionedSearch(RunningSearch[State]):
@@ -148,20 +109,16 @@ class _PartitionedSearch(RunningSearch[State]):
         model: Model[State],
         properties: Sequence[Property[State]],
         owners: Owners,
-        depth: int | None,
-        seconds: float | None,
         round_states: int | None,
+        options: SearchOptions,
     ) -> None:
-        self.model, self._owners, self.properties = model, owners, properties
-        self._depth, self._most_seconds, self._round_states = depth, seconds, round_states
-        self.found = Exploration(properties)
-        self.trail = Trail()
-        self.depths, self.closed = array("I"), bytearray()
-        self.visited: _Marks = _Marks()
+        super().__init__(model, properties, options)
+        self._owners, self._round_states = owners, round_states
+        self._most_seconds = options.get("seconds")
+        #: The fingerprints of all states, by state number.
+        self._marks = array("Q")
         #: The number of the next state to expand, the depth of the waiting states, and where that depth ends.
         self._next = self._at = self._level_end = 0
-        #: The waiting states of a saved search, until the owners have taken them.
-        self._saved: Frontier[State] | None = None
         self._round = 0
         self._lost = set(range(owners.parts))
         #: For each part, the numbers of the new states from the previous round.
@@ -176,34 +133,6 @@ class _PartitionedSearch(RunningSearch[State]):
                 judged = judgement(self.properties, state, self.found.discoveries)
                 self._admit(self.trail.start(choice), mark, 0, judged)
         self._level_end = len(self.trail)
-
-    def _resume(self, file: File) -> None:
-        _, self._saved = storage(self.model, "breadth")
-        marks, depths = array("Q"), array("I")
-
-        def add(number: int, depth: int, state: State) -> None:
-            assert self._saved is not None
-            self._saved.add(number, depth, state)
-            marks.append(fingerprint(self.model.key(state)))
-            depths.append(depth)
-
-        assert self.checkpoint is not None
-        self.checkpoint.read(file, self, add)
-        self.visited.put_last(marks)
-        # Breadth first, all states from some number on are waiting, and they have at most two depths.
-        self._next = self._level_end = len(self.trail) - len(depths)
-        if depths:
-            self._at = depths[0]
-            self._level_end += depths.count(self._at)
-
-    def _waiting(self) -> Iterator[Waiting[State]]:
-        if self._lost:
-            # No round has begun yet.
-            self._host()
-        assert isinstance(self._owners, SavableOwners)
-        for number, _, state in self._owners.waiting(self._numbers, self._next):
-            yield number, self._at + (number >= self._level_end), state
-        self._numbers = [array("I") for _ in self._numbers]
 
     def _path(self, number: int) -> Path[State]:
         return path_along(self.model, *self.trail.way_to(number))
@@ -226,13 +155,9 @@ class _PartitionedSearch(RunningSearch[State]):
         if not found.frontier:
             return False
         if self._depth is not None and self._at >= self._depth:
-            waiting = number_of(found.frontier, "state")
-            found.beyond = f"depth: {waiting} at depth {self._depth} not expanded"
+            self._note_depth_cut()
             return False
-        reason = self.limits.passed(found)
-        if reason is not None:
-            found.passed.append(reason)
-        return reason is None
+        return not self._limited()
 
     def _request(self) -> Round:
         """The next round."""
@@ -269,14 +194,10 @@ class _PartitionedSearch(RunningSearch[State]):
     def _host(self) -> None:
         self._owners.host(self._round, {part: self._holding(part) for part in self._lost})
         self._lost.clear()
-        self._saved = None
 
     def _holding(self, part: int) -> OwnerData:
-        marks, parts, saved = self.visited.all, self._owners.parts, self._saved
+        marks, parts = self._marks, self._owners.parts
         of_part = array("Q", [mark for mark in marks if part_of(mark, parts) == part])
-        if saved is not None:
-            states = (entry for entry in saved.everything() if part_of(marks[entry[0]], parts) == part)
-            return OwnerData(of_part, {}, states)
         numbers = range(self._next, len(marks))
         ways = {n: self.trail.way_to(n) for n in numbers if part_of(marks[n], parts) == part}
         return OwnerData(of_part, ways)
@@ -326,6 +247,6 @@ class _PartitionedSearch(RunningSearch[State]):
 
     def _admit(self, number: int, mark: int, depth: int, judged: Iterable[tuple[str, bool]]) -> int:
         """Count a new state; return its number."""
-        self.visited.all.append(mark)
+        self._marks.append(mark)
         self.found.reached(depth, judged, partial(self._path, number))
         return number

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pfnlab.base.errors import Defect, Misuse
+from pfnlab.base.errors import Defect
 from pfnlab.checker.search.model import Action, Model, State
 
 
@@ -28,9 +28,7 @@ class Path(Generic[State]):
         return "\n".join(str(action) for action in self.actions)
 
     def encode(self) -> str:
-        """The path as a short text, ``0/3/1``: the initial state and one choice per step. See
-        :func:`path_of`.
-        """
+        """The path as a short text, ``0/3/1``: the initial state and one choice per step."""
         return "/".join(str(number) for number in (self.start, *self.choices))
 
     def states(self, model: Model[State]) -> list[State]:
@@ -65,19 +63,6 @@ def _pick(items: Iterable[_Item], number: int, label: str, at: int) -> _Item:
     raise Defect(f"{label} {at}: choice {number} of {count}. {_WHY}")
 
 
-def path_of(model: Model[State], text: str) -> Path[State]:
-    """The path in *text*, as written by :meth:`Path.encode`.
-
-    :raises Misuse: if *text* is not a path
-    :raises Defect: if the model has no such steps
-    """
-    try:
-        start, *choices = (int(part) for part in text.split("/"))
-    except ValueError:
-        raise Misuse(f"'{text}' is not a path: write numbers with slashes, e.g. 0/3/1") from None
-    return path_along(model, start, choices)
-
-
 def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[State]:
     """The path that takes *choices* from initial state *start*.
 
@@ -88,22 +73,4 @@ def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[
     for at, choice in enumerate(choices, 1):
         action, state = _pick(model.successors(state), choice, "step", at)
         actions.append(action)
-    return Path(start, tuple(choices), tuple(actions))
-
-
-def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) -> Path[State]:
-    """The path that takes *actions* from initial state *start*; if several steps are equal, the first is
-    taken.
-
-    :raises Defect: if the model has no such step
-    """
-    state = _pick(model.initial(), start, "initial state", 0)
-    choices: list[int] = []
-    for at, action in enumerate(actions, 1):
-        steps = list(model.successors(state))
-        choice = next(
-            (number for number, (step_action, _) in enumerate(steps) if step_action == action), len(steps)
-        )
-        _, state = _pick(steps, choice, f"step '{action}'", at)
-        choices.append(choice)
     return Path(start, tuple(choices), tuple(actions))

@@ -1,22 +1,18 @@
-"""Searches for scopes too large to explore completely: random walks, and many small searches of different
-parts.
+"""Random walks, for scopes too large to explore completely.
 
-None of these searches is complete, and every result says so. All choices follow from a seed: the same seed,
-model and limits give the same result, and a single walk can be repeated from its seed and number.
+They are never complete, and every result is cut. All choices follow from a seed: the same seed, model and
+limits give the same result, and a single walk can be repeated from its seed and number.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Generic
 
-from pfnlab.base.processes import in_order
 from pfnlab.base.units import number_of
 from pfnlab.checker.search.exploration import Exploration, Property
-from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.model import Action, CountingModel, Model, State, kind
-from pfnlab.checker.search.path import Path, path_by_actions
+from pfnlab.checker.search.model import Action, Model, State, kind
+from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.visited import fingerprint
 
 # With equal chances, no thread would run far ahead and no kind of action would be frequent. So the weights of
@@ -25,9 +21,6 @@ _APART, _TURN = 3.0, 0.1
 
 # Guided walks look back this many steps, and prefer new states to known ones by this factor.
 _MEMORY, _NEW = 1, 10.0
-
-# The probability that a swarm member leaves out a kind of action.
-_WITHOUT = 0.25
 
 
 def simulate(
@@ -145,115 +138,3 @@ def _judge(
             continue
         if question.holds(state) == (question.kind == "sometimes"):
             found.discoveries[question.name] = Path(start, tuple(choices), tuple(actions))
-
-
-class ScopePart(Generic[State]):
-    """A model with some kinds of action left out and its steps reordered: one member of a swarm."""
-
-    def __init__(self, model: Model[State], without: Collection[str], seed: str) -> None:
-        self._model, self._without, self._seed = model, without, seed
-
-    def initial(self) -> Sequence[State]:
-        return list(self._model.initial())
-
-    def successors(self, state: State) -> Iterator[tuple[Action, State]]:
-        steps = [step for step in self._model.successors(state) if kind(step[0]) not in self._without]
-        # The order depends on the state, and is always the same for a given state.
-        Random(f"{self._seed}/{fingerprint(self._model.key(state))}").shuffle(steps)
-        yield from steps
-
-    def key(self, state: State) -> Hashable:
-        return self._model.key(state)
-
-
-def swarm(
-    model: Model[State],
-    properties: Sequence[Property[State]] = (),
-    *,
-    kinds: Sequence[str],
-    seed: int = 0,
-    members: int = 16,
-    states: int = 10_000,
-    depth: int | None = None,
-    seconds: float | None = None,
-    member: Callable[[Exploration[State], tuple[str, ...]], None] = lambda found, without: None,
-    jobs: int = 1,
-    done: Callable[[], None] = lambda: None,
-) -> Exploration[State]:
-    """Run many depth-first searches, each in its own order and without a random selection of *kinds*.
-
-    Together they reach states that a single search of the same size never reaches. Discoveries are paths
-    through *model* itself. Without *seconds*, the result follows from the seed alone; *jobs* does not change
-    it.
-
-    :param kinds: the kinds of action that may be left out
-    :param states: the maximum number of distinct states per member
-    :param seconds: the total time, divided equally among the members
-    :param member: called with each member's result and the kinds it left out, in order
-    :return: the combined result; a state counts once per member that found it
-    """
-    total = Exploration(properties)
-    begin = time.monotonic()
-    together = min(jobs, members)
-
-    def search(number: int) -> tuple[Exploration[State], tuple[str, ...], tuple[Any, ...] | None]:
-        if isinstance(model, CountingModel):
-            model.take_counts()
-        random = Random(f"{seed}/{number}")
-        without = tuple(sorted(name for name in kinds if random.random() < _WITHOUT))
-        found = explore(
-            ScopePart(model, without, f"{seed}/{number}"),
-            properties,
-            order="depth",
-            depth=depth,
-            states=states,
-            seconds=None if seconds is None else seconds * together / members,
-        )
-        # Properties are functions, so they are not sent back; the caller has them.
-        found.properties = ()
-        return found, without, model.take_counts() if isinstance(model, CountingModel) else None
-
-    kept = model.take_counts() if isinstance(model, CountingModel) else None
-    count = 0
-    for found, without, counts in in_order(
-        search, range(members), jobs, named=lambda number: f"search {number} of the swarm", done=done
-    ):
-        found.properties = properties
-        if isinstance(model, CountingModel) and counts is not None:
-            kept = _with_counts(model, kept, counts)
-        _merge(total, found, model)
-        count += 1
-        member(found, without)
-    if isinstance(model, CountingModel) and kept is not None:
-        # Drop the counts from replaying paths.
-        model.take_counts()
-        model.add_counts(kept)
-    total.seconds = time.monotonic() - begin
-    total.passed.append(
-        f"swarm: {number_of(count, 'search', 'searches')} of at most {number_of(states, 'state')}, "
-        f"seed {seed}"
-    )
-    return total
-
-
-def _with_counts(
-    model: CountingModel, kept: tuple[Any, ...] | None, counts: tuple[Any, ...]
-) -> tuple[Any, ...]:
-    """The sum of the two counts."""
-    model.take_counts()
-    for some in (kept, counts):
-        if some is not None:
-            model.add_counts(some)
-    return model.take_counts()
-
-
-def _merge(total: Exploration[State], found: Exploration[State], model: Model[State]) -> None:
-    total.states += found.states
-    total.transitions += found.transitions
-    total.depth = max(total.depth, found.depth)
-    total.premises.update(found.premises)
-    total.fired.update(found.fired)
-    for name, way in found.discoveries.items():
-        discovery = total.discoveries.get(name)
-        if discovery is None or len(way) < len(discovery):
-            total.discoveries[name] = path_by_actions(model, way.start, way.actions)

@@ -4,9 +4,6 @@ from array import array
 
 _NONE = 0xFFFF_FFFF
 
-#: Marks for states whose path is being or has been checked.
-_ON_THE_WAY, _SOUND = 1, 2
-
 
 class Trail:
     """For each state, in the order found, its parent and its number among the parent's successors."""
@@ -25,15 +22,11 @@ class Trail:
     def step(self, parent: int, choice: int) -> int:
         """Add successor *choice* of state *parent*; return the new state's number."""
         self.parents.append(parent)
-        self._widen(choice)
+        # Few models have more than 65,536 steps from one state.
+        if choice > 0xFFFF and self.choices.typecode == "H":
+            self.choices = array("I", self.choices)
         self.choices.append(choice)
         return len(self.parents) - 1
-
-    def move(self, state: int, parent: int, choice: int) -> None:
-        """Give state number *state* a better path."""
-        self.parents[state] = parent
-        self._widen(choice)
-        self.choices[state] = choice
 
     def way_to(self, state: int) -> tuple[int, list[int]]:
         """The number of the initial state and the choices from there to *state*."""
@@ -47,25 +40,3 @@ class Trail:
         """The path through *state* to its successor *choice*, which may be a known state."""
         start, choices = self.way_to(state)
         return start, [*choices, choice]
-
-    def is_sound(self) -> bool:
-        """True if every state has a path back to an initial state; data from a file may lack one."""
-        count, checked = len(self.parents), bytearray(len(self.parents))
-        if count != len(self.choices):
-            return False
-        for number in range(count):
-            way, state = [], number
-            while state != _NONE and (state >= count or checked[state] != _SOUND):
-                if state >= count or checked[state] == _ON_THE_WAY:
-                    return False
-                checked[state] = _ON_THE_WAY
-                way.append(state)
-                state = self.parents[state]
-            for state in way:
-                checked[state] = _SOUND
-        return True
-
-    def _widen(self, choice: int) -> None:
-        # Few models have more than 65,536 steps from one state.
-        if choice > 0xFFFF and self.choices.typecode == "H":
-            self.choices = array("I", self.choices)

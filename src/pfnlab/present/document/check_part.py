@@ -67,18 +67,13 @@ def _blocks(content: CheckResult) -> Iterator[Block]:
 
 
 def _gaps(content: CheckResult) -> Iterator[str]:
-    """Yield operations that never succeeded, branches not taken, attempts by operation, swarm searches."""
+    """Yield operations that never succeeded, and the attempts by operation."""
     for kind, results in content.fired.items():
         if "ok" not in results:
             failed = ", ".join(f"{result} {count:,}" for result, count in results.items())
             yield f"never ok: {kind} ({failed})"
-    yield from (f"not taken: {branch}" for branch in content.untaken or ())
     counts = ", ".join(f"{kind} {sum(results.values()):,}" for kind, results in content.fired.items())
     yield f"steps: {counts}"
-    for number, member in enumerate(content.swarm):
-        without = f", without {', '.join(member.without)}" if member.without else ""
-        violated = f"; violated {', '.join(member.violated)}" if member.violated else ""
-        yield f"search {number}: {number_of(member.states, 'state')}{without}{violated}"
 
 
 def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | None:
