@@ -33,7 +33,6 @@ _APART = {
 
 #: Pairs that are still two forms of one thing; whoever makes them one takes them off the list.
 _STILL_TWO = {
-    ("BisectedRule", "RuleChange"),
     ("BugEntry", "BugRunResult"),
     ("BugEntry", "ListedBug"),
     ("Coverage", "ReachedCoverage"),

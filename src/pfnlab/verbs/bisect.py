@@ -60,11 +60,6 @@ def perform(request: BisectRequest, say: Say) -> Iterator[BisectResult]:
     if request.tree is None:
         refuse_ineffective(request, "without --tree", "nothing is built", but="config jobs series")
     options = BisectOptions(
-        tree=request.tree,
-        repeat=request.repeat,
-        afresh=request.afresh,
-        configuration=request.config,
-        jobs=request.jobs,
-        series=request.series,
+        *(request.tree, request.repeat, request.afresh, request.config, request.jobs, request.series)
     )
     yield bisected(request.sought, request.good, request.bad, options, say)

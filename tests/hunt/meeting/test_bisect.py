@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.hunt.meeting.bisect import boundary, least
-from pfnlab.hunt.meeting.bisect_target import BisectWord, of_all
+from pfnlab.hunt.meeting.bisect import (
+    BisectTarget,
+    BisectWord,
+    CandidateTests,
+    boundary,
+    in_line,
+    least,
+)
+from pfnlab.programs.runs.observation import Run
+
+
+def bisected(length: int, ask: Callable[[int], BisectWord]) -> tuple[int, int, list[int]]:
+    """The places around the boundary of a line, and those left between them."""
+    line = list(map(str, range(length)))
+    found = boundary((line[0], line[-1]), "bad", in_line(line), lambda one: ask(int(one)))
+    return int(found.earlier[-1]), int(found.later), sorted(map(int, found.left))
 
 
 @given(st.integers(2, 200), st.data())
@@ -22,9 +36,9 @@ def test_the_border_is_found(length: int, data: st.DataObject) -> None:
         asked.append(place)
         return "bad" if place >= first_bad else "good"
 
-    found = boundary(range(length), ask)
+    found = bisected(length, ask)
 
-    assert (found.good, found.bad, found.left) == (first_bad - 1, first_bad, ())
+    assert (first_bad - 1, first_bad, []) == found
     assert len(asked) <= length.bit_length() and len(set(asked)) == len(asked)
 
 
@@ -37,11 +51,11 @@ def test_who_cannot_tell_is_passed_over(length: int, data: st.DataObject) -> Non
     def ask(place: int) -> BisectWord:
         return "neither" if place in mute else "bad" if place >= first_bad else "good"
 
-    found = boundary(range(length), ask)
+    good, bad, left = bisected(length, ask)
 
-    assert found.good < first_bad <= found.bad
-    assert found.left == tuple(range(found.good + 1, found.bad))
-    assert set(found.left) <= mute
+    assert good < first_bad <= bad
+    assert list(range(good + 1, bad)) == left
+    assert set(left) <= mute
 
 
 @given(st.sets(st.integers(0, 40), min_size=1), st.data())
@@ -66,4 +80,8 @@ def test_the_least_set_suffices_and_nothing_in_it_is_spare(parts: set[int], data
 )
 def test_bad_once_is_bad(words: list[BisectWord], word: BisectWord) -> None:
     """A candidate that was run several times has one word."""
-    assert of_all(words) == word
+    answers = iter(words)
+    target = BisectTarget("", lambda run: next(answers))
+    tests = CandidateTests(target, lambda candidate, times: [Run("", "")] * times, len(words))
+
+    assert word == tests("7.3")

@@ -14,8 +14,7 @@ from git_trees import commits_in_a_row
 from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.base.result import Outcome
 from pfnlab.hunt.meeting import bisection
-from pfnlab.hunt.meeting.bisect import BisectResult
-from pfnlab.hunt.meeting.bisect_target import PropertyTarget
+from pfnlab.hunt.meeting.bisect import BisectResult, property_target
 from pfnlab.hunt.meeting.bisection import BisectOptions, bisected
 from pfnlab.lab.building.tree_commits import TreeCommits
 from pfnlab.programs.lang.library import find_program
@@ -206,6 +205,6 @@ def test_commits_end_at_the_cause(tree: Path, kernels: set[str]) -> None:
 def test_an_end_that_is_not_so() -> None:
     """The good end may not break the property, and the bad one has to."""
     with pytest.raises(Misuse, match="keeps no_leak in this program: it is not the bad end"):
-        PropertyTarget("no_leak", MIDDLE, on("7.2.13"), on("7.3.4"))
+        property_target("no_leak", MIDDLE, on("7.2.13"), on("7.3.4"))
     with pytest.raises(Misuse, match="breaks no_leak in this program: it is not the good end"):
-        PropertyTarget("no_leak", MIDDLE, on("6.1.192"), on("6.12.117"))
+        property_target("no_leak", MIDDLE, on("6.1.192"), on("6.12.117"))

@@ -7,7 +7,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse, Why
-from pfnlab.hunt.meeting.bisect_target import SignTarget
+from pfnlab.hunt.meeting.bisect import sign_target
 from pfnlab.hunt.meeting.bug_run import program_file
 from pfnlab.hunt.meeting.sign import END, answer_in, ended_at, sign_of, sign_word
 from pfnlab.programs.lang.load import load_program
@@ -88,10 +88,9 @@ def test_the_answers_say_who_ends() -> None:
 
 def test_a_search_can_be_for_the_end_of_a_kernel() -> None:
     """A model that has no rule is still no end of a search."""
-    program = load_program(program_file(PROGRAM))
-    target = SignTarget(PROGRAM, program, run_on(GOES_ON), run_on(ENDS))
+    target = sign_target(PROGRAM, run_on(GOES_ON), run_on(ENDS))
     unknown = msgspec.structs.replace(run_on(ENDS), undecided="no rule", why=Why.NO_RULE)
 
     assert ("bad", "good") == (target.word(run_on(ENDS)), target.word(run_on("7.3")))
     with pytest.raises(Misuse, match="does not run to its end"):
-        SignTarget(PROGRAM, program, run_on(GOES_ON), unknown)
+        sign_target(PROGRAM, run_on(GOES_ON), unknown)

@@ -1,54 +1,86 @@
-"""Bisects rules, available versions, or commits in a tree between a good and a bad end."""
+"""Finds what separates good from bad: a boundary between candidates, or a minimal set of rules."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 import msgspec
 
+from pfnlab.base.errors import Misuse
 from pfnlab.base.result import ALWAYS, Count, Outcome, Result, Text
-from pfnlab.hunt.meeting.bisect_target import BisectTarget, BisectWord, of_all
+from pfnlab.checker.judging.judge import violations
+from pfnlab.hunt.meeting.sign import SignWord, ended_at, sign_of, sign_word
 from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, source_of
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.kernel.policies.releases import version_key
+from pfnlab.lab.images.cache import AnswerCache
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 
 Candidate = TypeVar("Candidate")
 
+#: The word for a candidate: like the good end, like the bad one, like neither, or undecided.
+BisectWord = Literal["good", "bad", "neither", "undecided"]
+
+#: The candidates of a bisection.
+BisectOver = Literal["rules", "versions", "commits"]
+
+#: Runs a search's program on one candidate this many times; a candidate without runs decides nothing.
+RunOn = Callable[[str, int], Sequence[Run]]
+
+#: The candidates between the later end and those like the earlier one, the best to test next first.
+Between = Callable[[Candidate, Sequence[Candidate]], Sequence[Candidate]]
+
+#: The words of one candidate's runs, the decisive one first: if it is bad once, it is bad.
+_DECISIVE: tuple[BisectWord, ...] = ("bad", "neither", "undecided", "good")
+
+#: The words kept for later searches; undecided candidates are tested again.
+_KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neither"}
+
 
 class Boundary(NamedTuple):
-    """Two candidates in a line with no decided candidate between them.
+    """The candidates around a boundary.
 
-    :ivar good: the last good candidate
-    :ivar bad: the first bad candidate
+    :ivar earlier: those like the earlier end, in the order in which they were found
+    :ivar later: the first like the later end
     :ivar left: undecided candidates between them
     """
 
-    good: int
-    bad: int
-    left: tuple[int, ...]
+    earlier: Sequence[str]
+    later: str
+    left: Sequence[str]
 
 
-def boundary(line: Sequence[Candidate], ask: Callable[[Candidate], BisectWord]) -> Boundary:
-    """Bisect a line whose first candidate is good and whose last is bad.
+def boundary(
+    ends: tuple[str, str], later_word: BisectWord, between: Between[str], ask: Callable[[str], BisectWord]
+) -> Boundary:
+    """Bisect the candidates between two ends.
 
-    A candidate that behaves like neither end is skipped, and the nearest other one is tried instead.
+    A candidate that behaves like neither end is skipped, and the next best one is tried instead.
 
-    :param ask: tests one candidate; never called for the first or last one
+    :param later_word: the word for the later end
+    :param ask: tests one candidate; never called for an end
     """
-    good, bad, passed = 0, len(line) - 1, set[int]()
-    while True:
-        middle = (good + bad) / 2
-        open_places = [place for place in range(good + 1, bad) if place not in passed]
-        if not open_places:
-            return Boundary(good, bad, tuple(range(good + 1, bad)))
-        place = min(open_places, key=lambda at: (abs(at - middle), at))
-        match ask(line[place]):
-            case "good":
-                good = place
-            case "bad":
-                bad = place
-            case _:
-                passed.add(place)
+    earlier, later, passed = [ends[0]], ends[1], set[str]()
+    while candidates := [one for one in between(later, earlier) if one not in passed]:
+        word = ask(candidates[0])
+        if word == later_word:
+            later = candidates[0]
+        elif word in ("good", "bad"):
+            earlier.append(candidates[0])
+        else:
+            passed.add(candidates[0])
+    return Boundary(earlier, later, between(later, earlier))
+
+
+def in_line(line: Sequence[str]) -> Between[str]:
+    """Candidates in a line, the nearest to the middle first."""
+
+    def between(later: str, earlier: Sequence[str]) -> Sequence[str]:
+        first, last = line.index(earlier[-1]), line.index(later)
+        places = sorted(range(first + 1, last), key=lambda at: abs(at - (first + last) / 2))
+        return [line[at] for at in places]
+
+    return between
 
 
 def least(parts: Sequence[Candidate], suffice: Callable[[Sequence[Candidate]], bool]) -> Sequence[Candidate]:
@@ -69,11 +101,55 @@ def least(parts: Sequence[Candidate], suffice: Callable[[Sequence[Candidate]], b
     return parts
 
 
-#: The candidates of a bisection.
-BisectOver = Literal["rules", "versions", "commits"]
+class BisectTarget(NamedTuple):
+    """The difference between the two ends.
 
-#: Runs a search's program on one candidate this many times; a candidate without runs decides nothing.
-RunOn = Callable[[str, int], Sequence[Run]]
+    :ivar says: the difference in words
+    :ivar word: the end that a run resembles
+    """
+
+    says: str
+    word: Callable[[Run], BisectWord]
+
+
+def sign_target(name: str, good: Run, bad: Run) -> BisectTarget:
+    """The first step in which two ends' runs of the program *name* diverge.
+
+    :raises Misuse: if the runs do not diverge, or one of them did not end
+    """
+    for run in (good, bad):
+        if run.unfinished is not None and ended_at(run) is None:
+            raise Misuse(f"{name} does not run to its end on {run.machine}: {run.unfinished}")
+    sign = sign_of(bad, good)
+    if not sign:
+        raise Misuse(
+            f"{name} behaves the same on {good.machine} and {bad.machine}: name a good and a bad machine "
+            "that differ"
+        )
+    words: dict[SignWord, BisectWord] = {"before": "bad", "after": "good", "neither": "neither"}
+    fields = ", ".join(difference.field for difference in sign)
+    return BisectTarget(
+        f"step {sign[0].step + 1}, {sign[0].op}: {fields}",
+        lambda run: words.get(sign_word(sign, bad, good, run), "undecided"),
+    )
+
+
+def property_target(prop: str, program: Program, good: Run, bad: Run) -> BisectTarget:
+    """A property that the bad end violates and the good end does not.
+
+    :raises Misuse: if it holds on the bad end, or the good end violates it
+    """
+
+    def word(run: Run) -> BisectWord:
+        if run.unfinished is not None:
+            return "undecided"
+        return "bad" if any(one.name == prop for one in violations(program, run)) else "good"
+
+    for run, wanted in ((bad, "bad"), (good, "good")):
+        if word(run) != wanted:
+            does = "keeps" if wanted == "bad" else "breaks"
+            raise Misuse(f"{run.machine} {does} {prop} in this program: it is not the {wanted} end")
+    return BisectTarget(f"breaks {prop}", word)
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,22 +166,41 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     runs: Count
     says: str = ""
 
+    def __str__(self) -> str:
+        earlier = "" if self.runs else " (asked before)"
+        return f"{self.candidate}: {self.word}{earlier}{f', {self.says}' if self.says else ''}"
 
-class BisectedRule(msgspec.Struct, frozen=True):
-    """A rule that changed between the last good and the first bad candidate and causes the difference.
 
-    :param change: the change, as in a machine's name, from the older to the newer
-    :param mends: true if the newer is the good one
-    :param source: the release or the backport that introduced it
+class ChangedRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that changed between two versions.
+
+    :param change: the change, as in a machine's name: ``cow_knows_its_pfn=on``
+    :param source: the release or the backport that introduced it, and its title
     :param commit: the commit, 12 digits; null if unknown
     :param bug: its identifier in the catalogue; null if it has none
     """
 
     change: Text
-    mends: bool
     source: Text
     commit: str | None
     bug: str | None
+
+    @classmethod
+    def of(cls, change: str, version: str, **more: Any) -> Self:
+        """A change that *version* has, with further fields of the structure."""
+        origin, source = origin_of(change), source_of(change, version)
+        return cls(change=change, source=source, commit=origin.commit, bug=origin.catalogue, **more)
+
+
+class BisectedRule(ChangedRule, frozen=True, kw_only=True):
+    """A rule that changed between the last good and the first bad candidate and causes the difference.
+
+    The change is named from the older to the newer.
+
+    :param mends: true if the newer is the good one
+    """
+
+    mends: bool
 
 
 class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
@@ -145,52 +240,40 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
         return Outcome.UNDECIDED if self.left or nothing else Outcome.AS_EXPECTED
 
 
-#: The words kept for later searches; undecided candidates are tested again.
-_KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neither"}
-
-
 class CandidateTests:
-    """Tests of candidates; each answer is kept.
+    """Tests of candidates.
 
     :param target: distinguishes the two ends
     :param repeat: the number of runs per candidate: if it is bad once, it is bad
-    :param before: an earlier search's answers
+    :param kept: the answers of earlier searches, and of this one
     """
 
     def __init__(
         self,
         target: BisectTarget,
         run_on: RunOn,
-        repeat: int,
-        *,
-        before: Callable[[str], str | None] = lambda candidate: None,
-        keep: Callable[[str, str], None] = lambda candidate, word: None,
+        repeat: int = 1,
+        kept: AnswerCache | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.target, self._run_on, self._repeat = target, run_on, repeat
-        self._before, self._keep, self._say = before, keep, say
+        self.target, self._run_on, self._repeat, self._kept, self._say = target, run_on, repeat, kept, say
         self.tried: list[Tried] = []
 
     def __call__(self, candidate: str) -> BisectWord:
-        """The verdict on a candidate; candidates that an earlier search left undecided are tested again."""
-        earlier = _KEPT.get(self._before(candidate) or "")
-        if earlier is not None:
-            self._note(Tried(candidate=candidate, word=earlier, runs=0))
-            return earlier
-        runs = self._run_on(candidate, self._repeat)
-        word = of_all([self.target.word(run) for run in runs]) if runs else "undecided"
-        says = next((str(run.unfinished) for run in runs if run.unfinished is not None), "")
-        if word in _KEPT:
-            self._keep(candidate, word)
-        self._note(
-            Tried(candidate=candidate, word=word, runs=len(runs), says=says if word == "undecided" else "")
-        )
-        return word
-
-    def _note(self, tried: Tried) -> None:
+        """The word for a candidate; candidates that an earlier search left undecided are tested again."""
+        earlier = _KEPT.get(self._kept[candidate] or "") if self._kept else None
+        tried = Tried(candidate=candidate, word=earlier, runs=0) if earlier else self._test(candidate)
         self.tried.append(tried)
-        earlier = "" if tried.runs else " (asked before)"
-        self._say(f"{tried.candidate}: {tried.word}{earlier}{f', {tried.says}' if tried.says else ''}")
+        self._say(str(tried))
+        return tried.word
+
+    def _test(self, candidate: str) -> Tried:
+        runs = self._run_on(candidate, self._repeat)
+        word: BisectWord = min(map(self.target.word, runs), key=_DECISIVE.index, default="undecided")
+        if self._kept and word in _KEPT:
+            self._kept.keep(candidate, word)
+        lost = (str(run.unfinished) for run in runs if word == "undecided" and run.unfinished is not None)
+        return Tried(candidate=candidate, word=word, runs=len(runs), says=next(lost, ""))
 
 
 def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
@@ -204,7 +287,10 @@ def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
 
 
 def bisect_rules(ends: tuple[str, str], tests: CandidateTests) -> tuple[BisectedRule, ...]:
-    """A minimal set of rules that turn the good model bad; empty if the models do not show the difference."""
+    """A minimal set of rules that turn the good model bad; empty if the models do not show the difference.
+
+    Each rule is named as the newer of the two introduced it.
+    """
     good, bad = map(exact, ends)
     changes = changes_between(good, bad)
 
@@ -213,21 +299,7 @@ def bisect_rules(ends: tuple[str, str], tests: CandidateTests) -> tuple[Bisected
 
     if not changes or suffice(()) or not suffice(changes):
         return ()
-    return _rules(least(changes, suffice), good, bad)
-
-
-def _rules(changes: Sequence[str], good: str, bad: str) -> tuple[BisectedRule, ...]:
-    """The changes from a good to a bad version, each as introduced by the newer of the two."""
-    mends = version_key(good) > version_key(bad)
-    newer = good if mends else bad
-    brought = {
-        field_of(change): change for change in changes_between(*((bad, good) if mends else (good, bad)))
-    }
-    rules = []
-    for change in changes:
-        by_newer = brought.get(field_of(change), change)
-        origin = origin_of(by_newer)
-        rules.append(
-            BisectedRule(by_newer, mends, source_of(by_newer, newer), origin.commit, origin.catalogue)
-        )
-    return tuple(rules)
+    older, newer = sorted((good, bad), key=version_key)
+    brought = {field_of(change): change for change in changes_between(older, newer)}
+    named = (brought.get(field_of(change), change) for change in least(changes, suffice))
+    return tuple(BisectedRule.of(change, newer, mends=newer == good) for change in named)

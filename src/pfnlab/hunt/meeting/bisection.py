@@ -10,9 +10,21 @@ from pfnlab.checker.check import check
 from pfnlab.checker.judging.run_properties import RUN_PROPERTIES
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
-from pfnlab.hunt.meeting import bisect
-from pfnlab.hunt.meeting.bisect_target import BisectTarget, PropertyTarget, SignTarget, program_of_bug
-from pfnlab.hunt.meeting.bug_run import program_file
+from pfnlab.hunt.meeting.bisect import (
+    BisectOver,
+    BisectResult,
+    BisectTarget,
+    BisectWord,
+    CandidateTests,
+    RunOn,
+    bisect_rules,
+    boundary,
+    in_line,
+    property_target,
+    sign_target,
+    versions_between,
+)
+from pfnlab.hunt.meeting.bug_run import not_shown, program_file
 from pfnlab.kernel.bugs.here import bug_called
 from pfnlab.kernel.bugs.kernel_name import version_named
 from pfnlab.kernel.policies.changes import changes_between
@@ -22,7 +34,7 @@ from pfnlab.lab.building.tree_commits import TreeCommits
 from pfnlab.lab.images.cache import AnswerCache
 from pfnlab.lab.images.kernel_offers import available_offers
 from pfnlab.programs.lang.library import load_found, program_paths
-from pfnlab.programs.lang.load import load_program, program_hash
+from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -70,18 +82,24 @@ class _Aim(NamedTuple):
     prop: str = ""
 
     def target(self, good: Run, bad: Run) -> BisectTarget:
-        """The test that distinguishes the two ends.
-
-        :raises Misuse: if the two ends behave the same
-        """
+        """The difference between the two ends; Misuse if they behave the same."""
         if self.prop:
-            return PropertyTarget(self.prop, self.program, good, bad)
-        return SignTarget(self.label, self.program, good, bad)
+            return property_target(self.prop, self.program, good, bad)
+        return sign_target(self.label, good, bad)
+
+    def on_kernel(self, name: str, times: int) -> Sequence[Run]:
+        """The runs of the program on a kernel."""
+        runs = side_by_side([name_machine(f"qemu:{name}")], [self.program] * times, self.look)
+        return [run for (run,) in runs]
+
+    def on_model(self, machine: str, times: int) -> Sequence[Run]:
+        """The run of the program on a model, which is always the same."""
+        return ModelMachine(machine.removeprefix("model:"), self.look).run([self.program])
 
 
 def bisected(
     name: str, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
-) -> bisect.BisectResult:
+) -> BisectResult:
     """Find the boundary between a good and a bad end.
 
     :param name: a program, a property, or a bug by its number
@@ -91,7 +109,7 @@ def bisected(
     :raises Undecided: if an end cannot be run
     """
     if options.tree is not None:
-        return _in_tree(_aim(name, None), good, bad, options, say)
+        return _in_tree(_aim(name, None), options.tree, good, bad, options, say)
     ends = _end(good), _end(bad)
     if ends[0].kind != ends[1].kind:
         raise Misuse(f"{good} and {bad} are a model and a kernel: name two of one kind")
@@ -102,14 +120,15 @@ def bisected(
     return _of_kernels(aim, ends, versions, options, say)
 
 
-def _of_models(aim: _Aim, versions: tuple[str, str]) -> bisect.BisectResult:
+def _of_models(aim: _Aim, versions: tuple[str, str]) -> BisectResult:
     good, bad = map(exact, versions)
     changes = changes_between(good, bad)
     if not changes:
         raise Misuse(f"the models of {good} and {bad} have the same rules: name two that differ")
-    run_on, ends = _on_models(aim), (f"model:{good}", f"model:{bad}")
-    tests = bisect.CandidateTests(aim.target(*(run_on(end, 1)[0] for end in ends)), run_on, 1)
-    rules = bisect.bisect_rules(versions, tests)
+    ends = f"model:{good}", f"model:{bad}"
+    (first,), (second,) = (aim.on_model(end, 1) for end in ends)
+    tests = CandidateTests(aim.target(first, second), aim.on_model)
+    rules = bisect_rules(versions, tests)
     return _result(aim, tests, "rules", ends, ends, unasked=len(changes), rules=rules)
 
 
@@ -119,35 +138,34 @@ def _of_kernels(
     versions: tuple[str, str],
     options: BisectOptions,
     say: Callable[[str], None],
-) -> bisect.BisectResult:
+) -> BisectResult:
     def run_on(version: str, times: int) -> Sequence[Run]:
         try:
-            return _on_kernel(aim, version, times)
+            return aim.on_kernel(version, times)
         except Undecided as reason:
             say(str(reason))
             return ()
 
     fetch_missing(ends)
     ((good, bad),) = side_by_side(ends, [aim.program], aim.look)
-    target = aim.target(good, bad)
-    line = bisect.versions_between(*versions, [offer.version for offer in available_offers()])
-    tests = _candidate_tests(aim, target, run_on, (good.kernel, bad.kernel), options, say)
-    place = bisect.boundary(line, tests)
-    adjacent = line[place.good], line[place.bad]
-    rules = bisect.bisect_rules(adjacent, bisect.CandidateTests(target, _on_models(aim), 1))
-    left = tuple(line[at] for at in place.left)
+    line = versions_between(*versions, [offer.version for offer in available_offers()])
+    tests = _candidate_tests(aim, (good, bad), run_on, (good.kernel, bad.kernel), options, say)
+    found = boundary((line[0], line[-1]), "bad", in_line(line), tests)
+    adjacent = found.earlier[-1], found.later
+    rules = bisect_rules(adjacent, CandidateTests(tests.target, aim.on_model))
+    left = [version for version in line if version in found.left]
     named = ends[0].spec, ends[1].spec
     return _result(aim, tests, "versions", named, adjacent, left, unasked=max(len(line) - 2, 0), rules=rules)
 
 
 def _in_tree(
-    aim: _Aim, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
-) -> bisect.BisectResult:
-    assert options.tree is not None
-    tree = TreeCommits(options.tree)
+    aim: _Aim, folder: Path, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
+) -> BisectResult:
+    tree = TreeCommits(folder)
     ends = tree.named(good), tree.named(bad)
-    newer = 1 if tree.comes_before(*ends) else 0
-    if not newer and not tree.comes_before(*ends[::-1]):
+    new_word: BisectWord = "bad" if tree.comes_before(*ends) else "good"
+    older, newer = ends if new_word == "bad" else ends[::-1]
+    if not tree.comes_before(older, newer):
         raise Misuse(f"neither of {good} and {bad} comes before the other: name two commits of one line")
 
     def run_on(commit: str, times: int) -> Sequence[Run]:
@@ -157,93 +175,67 @@ def _in_tree(
             say(f"{commit[:12]} is passed over: {reason}")
             return ()
         try:
-            return _on_kernel(aim, kernel.name, times)
+            return aim.on_kernel(kernel.name, times)
         finally:
             remove_built(kernel.name)
+
+    def between(later: str, earlier: Sequence[str]) -> Sequence[str]:
+        return tree.by_halves(later, earlier)[:-1]
 
     runs = [run_on(commit, 1) for commit in ends]
     if not all(runs):
         raise Undecided("an end of the bisection cannot be run: name a commit that builds and boots")
-    target = aim.target(runs[0][0], runs[1][0])
-    tests = _candidate_tests(aim, target, run_on, ends, options, say)
-    total = len(tree.by_halves(ends[newer], [ends[1 - newer]])) - 1
-    old, new, left = _halve_commits(tree, (ends[1 - newer], ends[newer]), tests, ("good", "bad")[newer])
-    first, second = (f"{commit} {tree.title(commit)}" for commit in ((old, new) if newer else (new, old)))
-    return _result(aim, tests, "commits", (good, bad), (first, second), left, unasked=total)
-
-
-def _halve_commits(
-    tree: TreeCommits, ends: tuple[str, str], tests: bisect.CandidateTests, like_new: str
-) -> tuple[str, str, tuple[str, ...]]:
-    """The last commit that behaves like the older end, the first that behaves like the newer end, and the
-    undecided ones.
-    """
-    target, without, passed = ends[1], [ends[0]], list[str]()
-    while candidates := [one for one in tree.by_halves(target, without)[:-1] if one not in passed]:
-        word = tests(candidates[0])
-        if word == like_new:
-            target = candidates[0]
-        elif word in ("good", "bad"):
-            without.append(candidates[0])
-        else:
-            passed.append(candidates[0])
-    adjacent = next((one for one in reversed(without) if tree.comes_before(one, target)), ends[0])
-    return adjacent, target, tuple(one for one in tree.by_halves(target, without)[:-1] if one in passed)
+    tests = _candidate_tests(aim, (runs[0][0], runs[1][0]), run_on, ends, options, say)
+    total = len(between(newer, [older]))
+    found = boundary((older, newer), new_word, between, tests)
+    before = next((one for one in reversed(found.earlier) if tree.comes_before(one, found.later)), older)
+    sides = [f"{commit} {tree.title(commit)}" for commit in (before, found.later)]
+    first, second = sides if new_word == "bad" else sides[::-1]
+    return _result(aim, tests, "commits", (good, bad), (first, second), found.left, unasked=total)
 
 
 def _result(
     aim: _Aim,
-    tests: bisect.CandidateTests,
-    over: bisect.BisectOver,
+    tests: CandidateTests,
+    over: BisectOver,
     ends: tuple[str, str],
     adjacent: tuple[str, str],
-    left: tuple[str, ...] = (),
+    left: Sequence[str] = (),
     **more: Any,
-) -> bisect.BisectResult:
+) -> BisectResult:
     """The result of a search over candidates: its ends, and the two adjacent candidates at the boundary."""
-    return bisect.BisectResult(
+    return BisectResult(
         made=Made.now(),
         sought=aim.label,
         program=format_program(aim.program),
-        says=tests.target.description(),
+        says=tests.target.says,
         over=over,
         good=ends[0],
         bad=ends[1],
         tried=tuple(tests.tried),
         last_good=adjacent[0],
         first_bad=adjacent[1],
-        left=left,
+        left=tuple(left),
         **more,
     )
 
 
 def _candidate_tests(
     aim: _Aim,
-    target: BisectTarget,
-    run_on: bisect.RunOn,
+    runs: tuple[Run, Run],
+    run_on: RunOn,
     ends: tuple[str, str],
     options: BisectOptions,
     say: Callable[[str], None],
-) -> bisect.CandidateTests:
-    """Tests for slow candidates: each answer is reported, and kept for later searches with the same ends."""
+) -> CandidateTests:
+    """Tests for slow candidates: each answer is reported, and kept for later searches with the same ends.
+
+    :param runs: those of the good and the bad end
+    """
+    target = aim.target(*runs)
     repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
-    kept = AnswerCache(
-        program_hash(aim.program), target.description(), *ends, str(repeat), afresh=options.afresh
-    )
-    return bisect.CandidateTests(target, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
-
-
-def _on_kernel(aim: _Aim, name: str, times: int) -> Sequence[Run]:
-    runs = side_by_side([name_machine(f"qemu:{name}")], [aim.program] * times, aim.look)
-    return [run for (run,) in runs]
-
-
-def _on_models(aim: _Aim) -> bisect.RunOn:
-    def run_on(machine: str, times: int) -> Sequence[Run]:
-        (run,) = ModelMachine(machine.removeprefix("model:"), aim.look).run([aim.program])
-        return (run,)
-
-    return run_on
+    kept = AnswerCache(program_hash(aim.program), target.says, *ends, str(repeat), afresh=options.afresh)
+    return CandidateTests(target, run_on, repeat, kept, say)
 
 
 def _end(text: str) -> NamedMachine:
@@ -268,9 +260,12 @@ def _aim(name: str, bad: str | None) -> _Aim:
             raise Misuse(f"{name} is a property: in a tree name a program that breaks it")
         return _Aim(name, _breaking(name, bad), LookLevel.PROC, name)
     if name[:1].isupper():
-        path = program_file(program_of_bug(bug_called(name)))
-        return _Aim(name, load_program(path), golden_look(path) or LookLevel.PROC)
-    paths = program_paths([name])
+        bug = bug_called(name)
+        if not bug.shown:
+            raise not_shown(bug)
+        paths = [program_file(bug.shown[0].program)]
+    else:
+        paths = program_paths([name])
     if len(paths) != 1:
         raise Misuse(f"{name} is {len(paths)} programs: name one")
     return _Aim(name, load_found(paths[0]), golden_look(paths[0]) or LookLevel.PROC)

@@ -187,10 +187,7 @@ def show_bug(
     :raises MissingTool: if a tool or a kernel is missing
     """
     if not (bug.shown or bug.holds):
-        raise Misuse(
-            f"no program shows {bug.number} on two machines: "
-            f"`pfnlab bugs show {shell_word(bug.number)}` says why"
-        )
+        raise not_shown(bug)
     on = list(map(full_name, on))
     of_rows = (spec for row in bug.shown for spec in (row.before, row.after))
     named = name_machines(dict.fromkeys((*of_rows, *on)))
@@ -213,6 +210,12 @@ def show_bug(
         ),
         held=_rule_answers(bug, on, look, accel),
     )
+
+
+def not_shown(bug: Bug) -> Misuse:
+    """The error for a bug that no program shows."""
+    why = f"`pfnlab bugs show {shell_word(bug.number)}` says why"
+    return Misuse(f"no program shows {bug.number} on two machines: {why}")
 
 
 def _rule_answers(

@@ -10,11 +10,11 @@ import msgspec
 
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, Text
-from pfnlab.hunt.meeting.bisect import least
+from pfnlab.hunt.meeting.bisect import ChangedRule, least
 from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.sign import USER_FIELDS, answer_in, sign_of
 from pfnlab.kernel.mm.profile import Profile
-from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, programs_of, source_of
+from pfnlab.kernel.policies.changes import changes_between, field_of, programs_of
 from pfnlab.kernel.policies.known_kernels import known_titles
 from pfnlab.kernel.policies.profiles import described, exact
 from pfnlab.programs.lang.ops import Program
@@ -91,23 +91,15 @@ class SeenChange(msgspec.Struct, frozen=True):
         return self.field in USER_FIELDS
 
 
-class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
+class RuleChange(ChangedRule, frozen=True, kw_only=True):
     """One rule that differs.
 
-    :param change: the change, as in a machine's name: ``cow_knows_its_pfn=on``
-    :param source: the release or the backport that introduced it, and its title
-    :param commit: the commit, 12 digits; null if unknown
-    :param bug: its identifier in the catalogue; null if it has none
     :param by_user: whether its effect in a program is visible to user space
     :param program: the shortest program that shows it; null if none does
     :param seen: the difference in that program; null if none shows it
     :param others: further programs with a visible difference that needs this rule
     """
 
-    change: Text
-    source: Text
-    commit: str | None
-    bug: str | None
     by_user: bool
     program: str | None
     seen: SeenChange | None
@@ -276,12 +268,8 @@ def _change(pair: _Pair, compared: Sequence[_ComparedProgram], change: str) -> R
     program, seen = _shortest_program(
         pair, change, list(dict.fromkeys((*showing[:_FIRST], *known, *shortest)))
     )
-    origin = origin_of(change)
-    return RuleChange(
-        change=change,
-        source=source_of(change, pair.versions[1]),
-        commit=origin.commit,
-        bug=origin.catalogue,
+    return RuleChange.of(
+        *(change, pair.versions[1]),
         by_user=bool(showing),
         program=program,
         seen=seen,
