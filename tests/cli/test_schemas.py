@@ -22,9 +22,9 @@ from pfnlab.campaign.store.rows import HostClass, SightingContext, StoredResult,
 from pfnlab.campaign.store.store import Store
 from pfnlab.cli.verbs import verb_pages
 from pfnlab.hunt.fuzz.signature import Signature
-from pfnlab.hunt.meeting.explain import Explanation
+from pfnlab.hunt.meeting.explain import Explanation, ShownDifference
 from pfnlab.hunt.meeting.holding import KernelDifference
-from pfnlab.hunt.meeting.meet import ExplainedDifference, Meeting, MeetingResult
+from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.load import load_program
@@ -110,21 +110,21 @@ def trial() -> dict[str, Any]:
 
 def meeting() -> dict[str, Any]:
     """A meeting with something in every list, as an object."""
-    explained = ExplainedDifference(difference(), (EXPLANATION,))
-    held = {"litmus": HeldCount(3, 12, 1, 1, 1), "random": HeldCount(3, 12, seed=7)}
-    found = Meeting(
-        ("model:6.1", "qemu:6.1"),
-        "6.1",
-        "6.1.192",
-        held,
-        (explained,),
-        ("mm: a",),
-        ("no_leak",),
-        ("b",),
-        "6.1",
-        ((0,),),
+    found = MeetingResult(
+        made=Made.now(),
+        machines=("model:6.1", "qemu:6.1"),
+        kernels=("linux 6.1",),
+        held={"litmus": HeldCount(3, 12, 1, 1, 1), "random": HeldCount(3, 12, seed=7)},
+        differences=(ShownDifference.of(difference(), (EXPLANATION,)),),
+        causes=((0,),),
+        commits=((),),
+        unexplained=0,
+        unstable=("b",),
+        since="6.1",
+        titles=("mm: a",),
+        verdicts=("no_leak",),
     )
-    return json.loads(MeetingResult.of(found, ["linux 6.1"]).as_json())
+    return json.loads(found.as_json())
 
 
 def campaign(verb: str) -> dict[str, Any]:

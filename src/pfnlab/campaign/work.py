@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import MOST_RECORDED, read_bytes
@@ -21,11 +22,11 @@ from pfnlab.checker.judging.judge import judged_runs
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.scopes.properties import questions, verdict_words
 from pfnlab.checker.scopes.scope import load_scope, read_scope
-from pfnlab.hunt.meeting.holding import PROGRAMS, SEED, Programs
+from pfnlab.hunt.meeting.explain import ShownDifference
+from pfnlab.hunt.meeting.holding import PROGRAMS, SEED, KernelDifference, Programs
 from pfnlab.hunt.meeting.kernel_meeting import meet_named, named_kernel
-from pfnlab.hunt.meeting.meet import ExplainedDifference, Meeting
+from pfnlab.kernel.policies.known_kernels import programs_in
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import model_of
 from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.look import look_named
@@ -166,36 +167,38 @@ class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
 def meet_shard(work: MeetWork) -> ShardResults:
     """Compare the kernel; a difference that cannot be reproduced decides nothing."""
     named = named_kernel(work.kernel)
-    meeting = meet_named(named, Programs.of(None, work.programs, work.seed), profile=work.profile or None)
+    met = meet_named(named, Programs.of(None, work.programs, work.seed), profile=work.profile or None)
+    result, programs = met.result, programs_in(met.result.held)
+    model, kernel = (machine.partition(":")[2] for machine in result.machines)
     run = StoredResult(
         kind="run",
         task="meet",
-        machines=meeting.machines,
-        verdict="differs" if meeting.found else "undecided" if meeting.unstable else "agrees",
-        subject=meeting.version,
-        says=f"{number_of(meeting.programs, 'program')}, {number_of(len(meeting.found), 'difference')}",
-        detail={"work": msgspec.to_builtins(work), "held": msgspec.to_builtins(meeting.held)},
+        machines=result.machines,
+        verdict="differs" if result.differences else "undecided" if result.unstable else "agrees",
+        subject=kernel,
+        says=f"{number_of(programs, 'program')}, {number_of(len(result.differences), 'difference')}",
+        detail={"work": msgspec.to_builtins(work), "held": msgspec.to_builtins(result.held)},
     )
-    found = StoredResult(kind="difference", task="meet", machines=meeting.machines, verdict="unstable")
-    results = [run, *(_differing(meeting, explained) for explained in meeting.found)]
-    results += [msgspec.structs.replace(found, says=unstable) for unstable in meeting.unstable]
-    kernels = dict(zip(meeting.machines, (meeting.against, named.words), strict=True))
-    return ShardResults(results=tuple(results), kernels=kernels, seed=work.seed, programs=meeting.programs)
+    found = StoredResult(kind="difference", task="meet", machines=result.machines, verdict="unstable")
+    results = [
+        run,
+        *(_differing(found, *both) for both in zip(met.differences, result.differences, strict=True)),
+    ]
+    results += [replace(found, says=unstable) for unstable in result.unstable]
+    kernels = dict(zip(result.machines, (model, named.words), strict=True))
+    return ShardResults(results=tuple(results), kernels=kernels, seed=work.seed, programs=programs)
 
 
-def _differing(meeting: Meeting, explained: ExplainedDifference) -> StoredResult:
-    difference = explained.difference
-    return StoredResult(
-        kind="difference",
-        task="meet",
-        machines=meeting.machines,
+def _differing(found: StoredResult, difference: KernelDifference, shown: ShownDifference) -> StoredResult:
+    return replace(
+        found,
         verdict="differs",
         subject=difference.signature.key,
-        program=format_program(difference.program),
-        says=str(difference.signature),
+        program=shown.program,
+        says=shown.says,
         detail={
             "signature": msgspec.to_builtins(difference.signature),
-            "explanations": [list(explanation.changes) for explanation in explained.explanations],
+            "explanations": [list(explanation.changes) for explanation in shown.explanations],
         },
     )
 

@@ -22,9 +22,9 @@ from pfnlab.verbs.option import (
 )
 
 if TYPE_CHECKING:
-    from pfnlab.hunt.meeting.meet import Meeting, MeetingResult
+    from pfnlab.hunt.meeting.kernel_meeting import NamedKernel
+    from pfnlab.hunt.meeting.meet import MeetingResult
     from pfnlab.hunt.meeting.rules_between import RulesBetween
-    from pfnlab.lab.images.kernels import KernelImage
 
 
 class MeetRequest(Request, frozen=True, kw_only=True):
@@ -81,8 +81,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Fai
     from pfnlab.base.progress import working
     from pfnlab.base.units import number_of
     from pfnlab.hunt.meeting.holding import Programs, litmus_files
-    from pfnlab.hunt.meeting.kernel_meeting import NamedKernel, meet_named, named_kernel
-    from pfnlab.hunt.meeting.meet import MeetingResult
+    from pfnlab.hunt.meeting.kernel_meeting import meet_named, named_kernel
     from pfnlab.lab.images.kernels import read_lists
 
     offers = read_lists(say=say) if request.new else []
@@ -100,18 +99,18 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Fai
     programs = Programs.of(request.litmus, request.programs, request.seed)
     jobs = request.jobs or processors()
 
-    def met(name: str) -> tuple[NamedKernel, Meeting] | FailedMeeting:
+    def met(name: str) -> tuple[NamedKernel, MeetingResult] | FailedMeeting:
         try:
             kernel = named_kernel(name)
             guests = max(1, jobs // len(names))
-            return kernel, meet_named(kernel, programs, guests=guests, profile=request.profile)
+            return kernel, meet_named(kernel, programs, guests=guests, profile=request.profile).result
         except Undecided as trouble:
             if len(names) == 1:
                 raise
             say(f"{name} could not be compared: {trouble}")
             return FailedMeeting(name)
 
-    def answers() -> Iterator[tuple[NamedKernel, Meeting] | FailedMeeting]:
+    def answers() -> Iterator[tuple[NamedKernel, MeetingResult] | FailedMeeting]:
         if len(names) == 1:
             yield met(names[0])
             return
@@ -122,13 +121,13 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Fai
         if isinstance(answer, FailedMeeting):
             yield answer
             continue
-        kernel, meeting = answer
-        yield MeetingResult.of(meeting, [kernel.words])
+        kernel, result = answer
+        yield result
         if request.promote:
-            _promote(request.known, meeting, kernel.image, say)
+            _promote(request.known, result, kernel, say)
 
 
-def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
+def _promote(path: Path | None, result: MeetingResult, named: NamedKernel, say: Say) -> None:
     """Write the line for a kernel that is now known, or report why it is not.
 
     :param path: the file of known kernels; None for the one in the package
@@ -137,11 +136,12 @@ def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say)
     from pfnlab.kernel.policies.known_kernels import KNOWN, write_known
     from pfnlab.lab.images.kernels import suites_of
 
+    kernel = named.image
     if not kernel.package:
         raise Misuse("your own kernels do not become known: only packages of the archive do")
     path = path or KNOWN
     try:
-        known = known_kernel(meeting, kernel, next(iter(suites_of(kernel)), ""))
+        known = known_kernel(result, named.version, kernel, next(iter(suites_of(kernel)), ""))
         write_known(path, known)
         say(f"{known.package_version} added to {path}")
     except Discovery as discovery:
@@ -180,7 +180,7 @@ def perform_diff(request: DiffRequest, say: Say) -> Iterator[MeetingResult | Rul
         raise Misuse("--jobs is for --model: each kernel has only one guest")
     if request.model:
         refuse_ineffective(request, "--model", "has no random programs", but="programs seed")
-    yield from _models(request) if request.model else _kernels(request, say)
+    yield from _models(request) if request.model else _kernels(request)
 
 
 def _models(request: DiffRequest) -> Iterator[RulesBetween]:
@@ -198,35 +198,11 @@ def _models(request: DiffRequest) -> Iterator[RulesBetween]:
     yield rules_between(versions, Programs.of(request.litmus), jobs=request.jobs)
 
 
-def _kernels(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
+def _kernels(request: DiffRequest) -> Iterator[MeetingResult]:
     from pfnlab.base.files import check_output
-    from pfnlab.base.progress import working
     from pfnlab.hunt.meeting.holding import Programs, litmus_files
-    from pfnlab.hunt.meeting.kernel_meeting import named_kernel
-    from pfnlab.hunt.meeting.meet import MeetingResult, diff
-    from pfnlab.kernel.policies.releases import version_key
-    from pfnlab.lab.images.changelog import changelog_of
-    from pfnlab.lab.running.qemu_machine import QemuMachine
+    from pfnlab.hunt.meeting.kernel_meeting import diff_named
 
     names = request.first, request.second
     check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
-    programs = Programs.of(request.litmus, request.programs, request.seed)
-    kernels = named_kernel(request.first), named_kernel(request.second)
-    if kernels[0].name == kernels[1].name:
-        raise Misuse(f"{request.first} and {request.second} are the same kernel: name two")
-    newer = max(kernels, key=lambda kernel: version_key(kernel.version))
-    changelog = changelog_of(newer.image, say=say)
-    with (
-        QemuMachine(kernels[0].image, guests=1, say=say) as first,
-        QemuMachine(kernels[1].image, guests=1, say=say) as second,
-        working(f"comparing {kernels[0].name} and {kernels[1].name}") as work,
-    ):
-        meeting = diff(
-            {f"qemu:{kernels[0].name}": first, f"qemu:{kernels[1].name}": second},
-            (kernels[0].version, kernels[1].version),
-            programs,
-            changelog=changelog,
-            say=say,
-            counted=work,
-        )
-    yield MeetingResult.of(meeting, [kernel.words for kernel in kernels])
+    yield diff_named(*names, Programs.of(request.litmus, request.programs, request.seed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,17 @@ from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.hunt.meeting import holding
 from pfnlab.hunt.meeting.holding import Programs
+from pfnlab.hunt.meeting.kernel_meeting import kernel_before
 from pfnlab.hunt.meeting.meet import (
-    Meeting,
     MeetingResult,
     diff,
-    kernel_before,
     known_kernel,
     meet,
     model_version,
     verdicts,
 )
 from pfnlab.kernel.policies.kconfig import configuration_of
-from pfnlab.kernel.policies.known_kernels import write_known
+from pfnlab.kernel.policies.known_kernels import programs_in, steps_in, write_known
 from pfnlab.lab.images.kernels import KernelImage as Package
 from pfnlab.present.document.compose import document_of
 from pfnlab.present.document.mail import mail
@@ -67,34 +67,34 @@ def package(tmp_path: Path) -> Package:
     )
 
 
-def page_of(meeting: Meeting, kernels: list[str]) -> str:
+def page_of(result: MeetingResult) -> str:
     """The page that is printed."""
-    return mail(document_of([part(MeetingResult.of(meeting, kernels))]))
+    return mail(document_of([part(result)]))
 
 
-def met(kernel: Kernel, version: str = "6.12.117") -> Meeting:
+def met(kernel: Kernel, version: str = "6.12.117", kernels: Sequence[str] = ()) -> MeetingResult:
     """The meeting of *kernel*, with the changelog since 6.12.113."""
-    return meet(kernel, version, FEW, changelog=CHANGELOG, since="6.12.113")
+    return meet(kernel, version, FEW, kernels=kernels, changelog=CHANGELOG, since="6.12.113").result
 
 
 def test_a_kernel_that_does_what_its_model_says() -> None:
     """Nothing differs, and the page says in how many programs."""
-    meeting = met(Kernel("6.12.117"))
-    page = page_of(meeting, ["linux-image-6.12.117 6.12.117-1"])
+    meeting = met(Kernel("6.12.117"), kernels=["linux-image-6.12.117 6.12.117-1"])
+    page = page_of(meeting)
 
-    assert (False, 0) == (meeting.differs, meeting.unexplained)
+    assert (Outcome.AS_EXPECTED, 0) == (meeting.outcome, meeting.unexplained)
     assert page.startswith("# qemu:6.12.117 against model:6.12.117\n\n")
     assert "- kernel: linux-image-6.12.117 6.12.117-1\n" in page
-    assert f"No difference in {meeting.programs} programs, {meeting.steps} steps." in page
+    assert f"No difference in {programs_in(meeting.held)} programs, {steps_in(meeting.held)} steps." in page
     assert "explained" not in page
 
 
 def test_a_difference_is_told_with_what_explains_it() -> None:
     """The smallest program, what each side says, the switch with its commit, and the titles beside it."""
     meeting = met(Kernel("6.12.113"))
-    page = page_of(meeting, [])
+    page = page_of(meeting)
 
-    assert (True, 0) == (meeting.differs, meeting.unexplained)
+    assert (Outcome.DISCOVERY, 0) == (meeting.outcome, meeting.unexplained)
     assert re.search(r"^## \d\. mremap vmas: ", page, re.MULTILINE)
     assert "    mremap a[" in page and "munmap a[4:8]" not in page
     assert "- step 3 mremap a[" in page
@@ -112,18 +112,18 @@ def test_what_nobody_explains() -> None:
     meeting = met(Odd("6.12.117"))
 
     assert meeting.unexplained
-    assert len(meeting.found) == meeting.unexplained
-    assert "- UNEXPLAINED" in page_of(meeting, [])
-    assert () == MeetingResult.of(meeting, []).differences[0].explanations
-    assert {()} == set(MeetingResult.of(meeting, []).commits)
+    assert len(meeting.differences) == meeting.unexplained
+    assert "- UNEXPLAINED" in page_of(meeting)
+    assert () == meeting.differences[0].explanations
+    assert {()} == set(meeting.commits)
 
 
 def test_what_showed_only_once() -> None:
     """It is counted apart, and the page does not claim that nothing differs."""
     meeting = met(Moody("6.12.117"))
-    page = page_of(meeting, [])
+    page = page_of(meeting)
 
-    assert (True, 0) == (meeting.differs, meeting.unexplained)
+    assert (Outcome.UNDECIDED, 0) == (meeting.outcome, meeting.unexplained)
     assert ", 0 unexplained, and 1 that did not recur." in page
     assert "## Differences that did not recur" in page and "- middle: " in page
     assert "No difference" not in page
@@ -131,7 +131,7 @@ def test_what_showed_only_once() -> None:
 
 def test_the_same_as_data() -> None:
     """Counts, differences with their programs, explanations and titles."""
-    said = json.loads(MeetingResult.of(met(Kernel("6.12.113")), ["a kernel"]).as_json())
+    said = json.loads(met(Kernel("6.12.113"), kernels=["a kernel"]).as_json())
 
     (found,) = [one for one in said["differences"] if one["shown_by"][0] == "locked"]
     assert ["a kernel"] == said["kernels"]
@@ -154,39 +154,40 @@ def test_findings_that_do_not_show_any_more(tmp_path: Path) -> None:
     (folder / "observed-6.12.txt").write_text("violates no_leak in step 3, munmap a: leaked\n")
     kernel = Kernel("6.12.117,tracker=exact")
 
-    without = meet(kernel, "6.12.117", Programs({"locked": LITMUS["locked"]}, 1))
-    meeting = meet(kernel, "6.12.117", Programs({"locked": LITMUS["locked"]}, 1), findings=tmp_path)
+    programs = Programs({"locked": LITMUS["locked"]}, 1)
+    without = meet(kernel, "6.12.117", programs).result
+    meeting = meet(kernel, "6.12.117", programs, findings=tmp_path).result
 
-    assert ((), ("one-that-leaks",)) == (without.gone, MeetingResult.of(meeting, []).gone)
-    page = page_of(meeting, [])
+    assert ((), ("one-that-leaks",)) == (without.gone, meeting.gone)
+    page = page_of(meeting)
     assert "## Findings that qemu:6.12.117 no longer shows\n\n- one-that-leaks\n" in page
-    assert "no longer shows" not in page_of(without, [])
+    assert "no longer shows" not in page_of(without)
 
 
 def test_what_showed_only_once_is_undecided() -> None:
     """So is the exit code: nobody knows what it was."""
-    assert Outcome.UNDECIDED is MeetingResult.of(met(Moody("6.12.117")), []).outcome
+    assert Outcome.UNDECIDED is met(Moody("6.12.117")).outcome
 
 
 @pytest.mark.target("long")
 def test_differences_of_one_cause_are_told_once() -> None:
     """The shortest program, and the names of the others; as data, the places of all."""
-    meeting = meet(Kernel("6.12.117,flush=none"), "6.12.117", Programs(LITMUS, 10))
-    page, said = page_of(meeting, []), MeetingResult.of(meeting, [])
+    meeting = meet(Kernel("6.12.117,flush=none"), "6.12.117", Programs(LITMUS, 10)).result
+    page = page_of(meeting)
 
-    assert 1 == len(meeting.causes) < len(meeting.found)
-    assert f"{len(meeting.found)} differences of 1 cause in " in page
+    assert 1 == len(meeting.causes) < len(meeting.differences)
+    assert f"{len(meeting.differences)} differences of 1 cause in " in page
     assert "## 1. " in page and "## 2. " not in page
     assert "- of the same cause: " in page
-    assert [sorted(range(len(meeting.found)))] == [sorted(cause) for cause in said.causes]
+    assert [sorted(range(len(meeting.differences)))] == [sorted(cause) for cause in meeting.causes]
 
 
 def test_another_model_is_asked_for() -> None:
     """--profile names it; it differs from the kernel where their rules do."""
-    meeting = meet(Kernel("6.12.117"), "6.12.117", FEW, profile="6.12.113")
+    meeting = meet(Kernel("6.12.117"), "6.12.117", FEW, profile="6.12.113").result
 
     assert ("model:6.12.113", "qemu:6.12.117") == meeting.machines
-    assert meeting.differs
+    assert meeting.differences
 
 
 def test_a_kernel_is_met_by_a_model_of_its_configuration(tmp_path: Path) -> None:
@@ -196,14 +197,14 @@ def test_a_kernel_is_met_by_a_model_of_its_configuration(tmp_path: Path) -> None
     configuration = configuration_of(file)
     same, older = Kernel(f"6.12.117,config={file}"), Kernel(f"6.12.113,config={file}")
 
-    assert not meet(same, "6.12.117", FEW, configuration=configuration).differs
-    assert meet(same, "6.12.117", FEW).differs
-    assert 0 == meet(older, "6.12.117", FEW, configuration=configuration).unexplained
+    assert not meet(same, "6.12.117", FEW, configuration=configuration).differences
+    assert meet(same, "6.12.117", FEW).differences
+    assert 0 == meet(older, "6.12.117", FEW, configuration=configuration).result.unexplained
 
 
 def test_a_kernel_that_does_not_differ_becomes_known(package: Package, tmp_path: Path) -> None:
     """Its line has the counts, the titles and the package."""
-    known = known_kernel(met(Kernel("6.12.117")), package, "trixie")
+    known = known_kernel(met(Kernel("6.12.117")), "6.12.117", package, "trixie")
     write_known(tmp_path / "known.jsonl", known)
 
     assert '"package_version":"6.12.117-1"' in (tmp_path / "known.jsonl").read_text()
@@ -219,17 +220,17 @@ def test_a_kernel_that_does_not_differ_becomes_known(package: Package, tmp_path:
 def test_a_kernel_that_differs_does_not(package: Package, kernel: Kernel, why: str) -> None:
     """Whether it is explained or not, or showed only once."""
     with pytest.raises(Discovery, match=why):
-        known_kernel(met(kernel), package, "trixie")
+        known_kernel(met(kernel), "6.12.117", package, "trixie")
 
 
 def test_two_kernels() -> None:
     """What differs between them is explained by what distinguishes their models, told beside it."""
     kernels = {"qemu:6.12.113": Kernel("6.12.113"), "qemu:6.12.117": Kernel("6.12.117")}
 
-    meeting = diff(kernels, ("6.12.113", "6.12.117"), FEW, changelog=CHANGELOG)
-    page = page_of(meeting, [])
+    meeting = diff(kernels, ("6.12.113", "6.12.117"), FEW, changelog=CHANGELOG).result
+    page = page_of(meeting)
 
-    assert (True, 0) == (meeting.differs, meeting.unexplained)
+    assert (Outcome.DISCOVERY, 0) == (meeting.outcome, meeting.unexplained)
     assert "explained by dontunmap_unlocks_all=off (6.12.114: " in page
     assert "## Differences between their models" in page
     assert 1 == len(meeting.titles)
@@ -239,16 +240,16 @@ def test_two_kernels_the_other_way_round() -> None:
     """The titles are those of the newer one all the same."""
     kernels = {"qemu:6.12.117": Kernel("6.12.117"), "qemu:6.12.113": Kernel("6.12.113")}
 
-    meeting = diff(kernels, ("6.12.117", "6.12.113"), FEW, changelog=CHANGELOG)
+    meeting = diff(kernels, ("6.12.117", "6.12.113"), FEW, changelog=CHANGELOG).result
 
     assert ("6.12.113", 1) == (meeting.since, len(meeting.titles))
-    assert "dontunmap_unlocks_all=on" in page_of(meeting, [])
+    assert "dontunmap_unlocks_all=on" in page_of(meeting)
 
 
 def test_two_kernels_that_do_the_same() -> None:
     """No difference, and nothing that distinguishes them."""
     kernels = {"qemu:6.12.116": Kernel("6.12.116"), "qemu:6.12.117": Kernel("6.12.117")}
-    page = page_of(diff(kernels, ("6.12.116", "6.12.117"), FEW), [])
+    page = page_of(diff(kernels, ("6.12.116", "6.12.117"), FEW).result)
 
     assert "No difference in " in page
     assert "- none: both have the same rules" in page
@@ -257,7 +258,7 @@ def test_two_kernels_that_do_the_same() -> None:
 def test_what_distinguishes_two_models_is_data() -> None:
     """Each change with its source; a report of the JSON has it too."""
     kernels = {"qemu:6.12.113": Kernel("6.12.113"), "qemu:6.12.117": Kernel("6.12.117")}
-    said = json.loads(MeetingResult.of(diff(kernels, ("6.12.113", "6.12.117"), FEW), []).as_json())
+    said = json.loads(diff(kernels, ("6.12.113", "6.12.117"), FEW).result.as_json())
 
     (change,) = [change for change in said["models"] if change.startswith("dontunmap_unlocks_all=")]
 

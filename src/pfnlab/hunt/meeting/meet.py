@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
-from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, other_fields
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.checker.check import check
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
@@ -23,7 +23,7 @@ from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Program
 from pfnlab.hunt.meeting.titles import titles_about, titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.kernel.policies.changes import changes_between, description_of, source_of
-from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, nearest, programs_in, steps_in
+from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, nearest
 from pfnlab.kernel.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.programs.lang.ops import Program
@@ -34,59 +34,6 @@ from pfnlab.programs.runs.observation import Run
 
 #: The model changes that explain two runs of a program.
 Explain = Callable[[Program, Sequence[Run]], list[Explanation]]
-
-
-class ExplainedDifference(msgspec.Struct, frozen=True):
-    """A difference, with any explanations found for it."""
-
-    difference: KernelDifference
-    explanations: tuple[Explanation, ...]
-
-
-class Meeting(msgspec.Struct, frozen=True):
-    """The result of a comparison.
-
-    :param against: the version of the first machine, which is a model or the other kernel
-    :param held: the number of programs compared, by kind
-    :param causes: the differences by cause, as indices into ``found``; the shortest program first
-    :param titles: commits of stable releases between the two that touch the area
-    :param verdicts: properties of ``check`` whose verdict the explanations change, each in words
-    :param unstable: differences that could not be reproduced, each in words
-    :param since: the version after which the titles begin, or None
-    :param gone: filed findings that kernels of the series showed, and this one does not, by identifier
-    """
-
-    machines: tuple[str, str]
-    against: str
-    version: str
-    held: dict[str, HeldCount]
-    found: tuple[ExplainedDifference, ...] = ()
-    titles: tuple[str, ...] = ()
-    verdicts: tuple[str, ...] = ()
-    unstable: tuple[str, ...] = ()
-    since: str | None = None
-    causes: tuple[tuple[int, ...], ...] = ()
-    gone: tuple[str, ...] = ()
-
-    @property
-    def differs(self) -> bool:
-        """True if there was any difference, even once."""
-        return bool(self.found or self.unstable)
-
-    @property
-    def unexplained(self) -> int:
-        """The number of differences without an explanation, except those that could not be reproduced."""
-        return sum(not explained.explanations for explained in self.found)
-
-    @property
-    def programs(self) -> int:
-        """The number of programs that both machines ran."""
-        return programs_in(self.held)
-
-    @property
-    def steps(self) -> int:
-        """The number of steps compared; steps with an order are included."""
-        return steps_in(self.held)
 
 
 class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
@@ -122,32 +69,22 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
     gone: Annotated[tuple[str, ...], ALWAYS] = ()
     models: Annotated[tuple[str, ...] | None, ALWAYS] = None
 
-    @classmethod
-    def of(cls, meeting: Meeting, kernels: Sequence[str]) -> MeetingResult:
-        """The result of a comparison.
-
-        :param kernels: package and version of each kernel, in the order of the machines that are kernels
-        """
-        models = None
-        if meeting.machines[0].startswith("qemu:"):
-            changes = changes_between(meeting.against, meeting.version)
-            models = [f"{change}: {source_of(change, meeting.version)}" for change in changes]
-        return cls(
-            made=Made.now(),
-            kernels=tuple(kernels),
-            differences=tuple(ShownDifference.of(one.difference, one.explanations) for one in meeting.found),
-            commits=tuple(_commits(meeting, cause) for cause in meeting.causes),
-            unexplained=meeting.unexplained,
-            models=None if models is None else tuple(models),
-            **other_fields(meeting, ("against", "version", "found")),
-        )
-
     @property
     def outcome(self) -> Outcome:
         """A difference is a discovery; one that could not be reproduced decides nothing."""
         if self.differences:
             return Outcome.DISCOVERY
         return Outcome.UNDECIDED if self.unstable else Outcome.AS_EXPECTED
+
+
+class Met(NamedTuple):
+    """A comparison, with the runs that showed its differences.
+
+    :ivar differences: those of *result*, in the same order
+    """
+
+    result: MeetingResult
+    differences: tuple[KernelDifference, ...]
 
 
 def model_version(version: str) -> str:
@@ -170,6 +107,7 @@ def meet(
     version: str,
     programs: Programs,
     *,
+    kernels: Sequence[str] = (),
     profile: str | None = None,
     configuration: Configuration = DISTRIBUTION,
     changelog: str | None = None,
@@ -177,9 +115,10 @@ def meet(
     findings: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
-) -> Meeting:
+) -> Met:
     """Compare a kernel with the model of its exact version.
 
+    :param kernels: its package and version
     :param profile: the version of the model, if it differs
     :param since: the kernel before it in its series, after which titles begin
     :param findings: the folder of filed findings whose programs also run; None for none
@@ -190,18 +129,15 @@ def meet(
         return explanations(model, program, runs[1])
 
     modelled = ModelMachine(model, configuration=configuration)
-    machines = {f"model:{model}": modelled, f"qemu:{version}": machine}
-    pair = Pair(machines, say, _doubles(model, explain), counted)
-    meeting = _meeting(pair, (model, version), programs, explain)
-    explained = (one.explanations[0] for one in meeting.found if one.explanations)
-    first = (change for explanation in explained for change in explanation.changes)
-    return replace(
-        meeting,
-        titles=titles_between(changelog or "", since, version) if since else (),
-        verdicts=tuple(verdicts(model, list(dict.fromkeys(first)))),
-        since=since,
-        gone=() if findings is None else gone_findings(machine, version, findings, say),
+    pair = Pair(
+        *({f"model:{model}": modelled, f"qemu:{version}": machine}, say, _doubles(model, explain), counted)
     )
+    titles = titles_between(changelog or "", since, version) if since else ()
+    met = _met(pair, programs, explain, kernels, titles, since)
+    explained = [one.explanations[0].changes for one in met.result.differences if one.explanations]
+    gone = () if findings is None else gone_findings(machine, version, findings, say)
+    changed = tuple(verdicts(model, list(dict.fromkeys(chain.from_iterable(explained)))))
+    return met._replace(result=replace(met.result, verdicts=changed, gone=gone))
 
 
 def diff(
@@ -209,11 +145,15 @@ def diff(
     versions: tuple[str, str],
     programs: Programs,
     *,
+    kernels: Sequence[str] = (),
     changelog: str | None = None,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
-) -> Meeting:
-    """Compare two kernels."""
+) -> Met:
+    """Compare two kernels.
+
+    :param kernels: package and version of each
+    """
     models = model_version(versions[0]), model_version(versions[1])
     first_model = ModelMachine(models[0])
 
@@ -223,37 +163,51 @@ def diff(
     comparables = {name: Comparable(machine, first_model) for name, machine in machines.items()}
     pair = Pair(comparables, say, _doubles(models[0], explain), counted)
     older, newer = sorted(versions, key=version_key)
-    return replace(
-        _meeting(pair, versions, programs, explain),
-        titles=titles_between(changelog or "", older, newer),
-        verdicts=tuple(verdicts(models[0], changes_between(*models))),
-        since=older,
-    )
+    met = _met(pair, programs, explain, kernels, titles_between(changelog or "", older, newer), older)
+    rules = tuple(f"{change}: {source_of(change, versions[1])}" for change in changes_between(*versions))
+    changed = tuple(verdicts(models[0], changes_between(*models)))
+    return met._replace(result=replace(met.result, verdicts=changed, models=rules))
 
 
-def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain: Explain) -> Meeting:
+def _met(
+    pair: Pair,
+    programs: Programs,
+    explain: Explain,
+    kernels: Sequence[str],
+    titles: tuple[str, ...],
+    since: str | None,
+) -> Met:
     """The comparison of a pair, with the explanations of each difference."""
-    counts = hold_all(pair, programs)
-    explained = tuple(
-        ExplainedDifference(difference, tuple(explain(difference.program, difference.runs)))
-        for difference in pair.differences
-    )
+    held = hold_all(pair, programs)
+    found = tuple(pair.differences)
+    shown = tuple(ShownDifference.of(one, explain(one.program, one.runs)) for one in found)
+    causes = _causes(pair, shown)
     first, second = pair.machines
-    return Meeting(
-        *((first, second), *versions, counts, explained),
+    result = MeetingResult(
+        made=Made.now(),
+        machines=(first, second),
+        kernels=tuple(kernels),
+        held=held,
+        differences=shown,
+        causes=causes,
+        commits=tuple(_commits(titles, shown[cause[0]]) for cause in causes),
+        unexplained=sum(not one.explanations for one in shown),
         unstable=tuple(pair.unstable),
-        causes=_causes(pair, explained),
+        since=since,
+        titles=titles,
+        verdicts=(),
     )
+    return Met(result, found)
 
 
-def _causes(pair: Pair, found: Sequence[ExplainedDifference]) -> tuple[tuple[int, ...], ...]:
+def _causes(pair: Pair, shown: Sequence[ShownDifference]) -> tuple[tuple[int, ...], ...]:
     """The differences of *pair* by cause; differences that the same model change explains share a cause."""
-    places = {explained.difference.signature: place for place, explained in enumerate(found)}
+    places = {difference.signature: place for place, difference in enumerate(pair.differences)}
+    changes = [{explanation.changes for explanation in one.explanations} for one in shown]
     causes: list[list[int]] = []
     for members in pair.causes():
         cause = [places[difference.signature] for difference in members]
-        changes = _changes_of(found[cause[0]])
-        same = next((other for other in causes if changes and _changes_of(found[other[0]]) & changes), None)
+        same = next((other for other in causes if changes[other[0]] & changes[cause[0]]), None)
         if same is None:
             causes.append(cause)
         else:
@@ -261,15 +215,10 @@ def _causes(pair: Pair, found: Sequence[ExplainedDifference]) -> tuple[tuple[int
     return tuple(tuple(cause) for cause in causes)
 
 
-def _commits(meeting: Meeting, cause: Sequence[int]) -> tuple[str, ...]:
-    """The titles of *meeting* that concern the explanation of the shortest program of a cause."""
-    explained = meeting.found[cause[0]].explanations
-    changes = dict.fromkeys(change for explanation in explained for change in explanation.changes)
-    return titles_about(meeting.titles, "; ".join(map(description_of, changes)))
-
-
-def _changes_of(explained: ExplainedDifference) -> set[tuple[str, ...]]:
-    return {explanation.changes for explanation in explained.explanations}
+def _commits(titles: Sequence[str], shown: ShownDifference) -> tuple[str, ...]:
+    """The *titles* that concern the explanations of a difference."""
+    changes = dict.fromkeys(change for explanation in shown.explanations for change in explanation.changes)
+    return titles_about(titles, "; ".join(map(description_of, changes)))
 
 
 def _doubles(version: str, explain: Explain) -> Doubles:
@@ -348,28 +297,19 @@ class Comparable:
             self._machine.reboot()
 
 
-def kernel_before(version: str, others: Iterable[str]) -> str | None:
-    """The newest of *others* that is of the same series as *version* and older, or None."""
-    at = version_key(version)
-    older_versions = [
-        other for other in others if series_of(other) == series_of(version) and version_key(other) < at
-    ]
-    return max(older_versions, key=version_key, default=None)
-
-
-def known_kernel(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
+def known_kernel(result: MeetingResult, version: str, kernel: KernelImage, suite: str) -> KnownKernel:
     """The record of a kernel that was compared.
 
     :raises Discovery: if it differs from its model, so it is not recorded as known
     """
-    if meeting.found:
+    if result.differences:
         raise Discovery(
-            f"{meeting.version} differs from its model and does not become known: add to a switch the point "
+            f"{version} differs from its model and does not become known: add to a switch the point "
             "release that backported the change, until they agree"
         )
-    if meeting.unstable:
+    if result.unstable:
         raise Discovery(
-            f"{meeting.version} differed once from its model, without explanation, and is not recorded as "
+            f"{version} differed once from its model, without explanation, and is not recorded as "
             "known: meet it again"
         )
     return KnownKernel(
@@ -380,8 +320,8 @@ def known_kernel(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKern
         sha256=kernel.sha256,
         suite=suite,
         met=datetime.now(UTC).date().isoformat(),
-        held=meeting.held,
-        titles=meeting.titles,
+        held=result.held,
+        titles=result.titles,
     )
 
 
