@@ -85,15 +85,12 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     :raises Undecided: if it cannot be built or booted
     """
     from pfnlab.base.files import check_output
-    from pfnlab.base.processes import processors
-    from pfnlab.base.progress import working
     from pfnlab.base.result import Outcome
-    from pfnlab.hunt.meeting.holding import Programs, litmus_files
-    from pfnlab.hunt.meeting.trial import kernel_of_tree, policies_of, try_kernel
+    from pfnlab.hunt.meeting.holding import litmus_files
+    from pfnlab.hunt.meeting.trial import policies_of
     from pfnlab.kernel.policies.releases import series_of
     from pfnlab.lab.building.patch_file import read_patch
     from pfnlab.lab.building.source import series_in
-    from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import check_series
 
@@ -108,9 +105,35 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     policies = policies_of(patches, request.policy)
     if patches and not policies and request.litmus is None:
         refuse_ineffective(request, "--patch without a policy", "reviews two kernels", but="programs seed")
-        yield from _reviewed(request, like, patches, accel, say)
-        return
-    refuse_ineffective(request, "a comparison with a model", "has no such limit", but="seconds")
+        result = _reviewed(request, like, patches, accel, say)
+    else:
+        refuse_ineffective(request, "a comparison with a model", "has no such limit", but="seconds")
+        result = _compared(request, like, patches, policies, accel, say)
+    yield result
+    if request.output is not None or result.outcome is Outcome.UNDECIDED:
+        say(result.says)
+
+
+def _name(tree: Path) -> str:
+    return tree.name or tree.resolve().name or str(tree)
+
+
+def _compared(
+    request: TryRequest,
+    like: str,
+    patches: Sequence[PatchFile],
+    policies: Sequence[str],
+    accel: Accel,
+    say: Say,
+) -> TrialResult:
+    """Review the policies, build the kernel, and compare it with the model that has them."""
+    from pfnlab.base.processes import processors
+    from pfnlab.base.progress import working
+    from pfnlab.hunt.meeting.holding import Programs
+    from pfnlab.hunt.meeting.trial import kernel_of_tree, try_kernel
+    from pfnlab.lab.running.qemu_machine import QemuMachine
+
+    tree, name, guests = request.tree, _name(request.tree), request.jobs or processors()
     programs = Programs.of(request.litmus, request.programs, request.seed)
     reviewed = None
     if policies:
@@ -119,25 +142,16 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
 
         # Review before the build: it takes less time, and may be conclusive.
         with working(f"reviewing {', '.join(policies)}"):
-            reviewed = review(
-                ModelMachine(like),
-                ModelMachine(",".join((like, *policies))),
-                seconds=_REVIEWED,
-                jobs=request.jobs or processors(),
-            )
+            models = ModelMachine(like), ModelMachine(",".join((like, *policies)))
+            reviewed = review(*models, seconds=_REVIEWED, jobs=guests)
     with working(f"building {tree}"):
         tried = kernel_of_tree(tree, request.patch, request.config, like, say)
-    name = tree.name or tree.resolve().name or str(tree)
     with (
-        QemuMachine(
-            tried.kernel, guests=request.jobs or processors(), name=f"qemu:{name}", accel=accel, say=say
-        ) as machine,
+        QemuMachine(tried.kernel, guests=guests, name=f"qemu:{name}", accel=accel, say=say) as machine,
         working(f"comparing {name} with model:{like}") as work,
     ):
-        result = try_kernel(
-            machine,
-            like,
-            programs,
+        return try_kernel(
+            *(machine, like, programs),
             tree=str(tree) if tree.name else name,
             built=tried.says,
             patches=patches,
@@ -149,69 +163,49 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
             say=say,
             counted=work,
         )
-    yield result
-    if request.output is not None or result.outcome is Outcome.UNDECIDED:
-        say(result.says)
 
 
 def _reviewed(
     request: TryRequest, like: str, patches: Sequence[PatchFile], accel: Accel, say: Say
-) -> Iterator[TrialResult]:
+) -> TrialResult:
     """Build the kernel with and without the patches, and review the one against the other."""
-    from contextlib import ExitStack
-
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import working
-    from pfnlab.base.result import Outcome
     from pfnlab.base.units import number_of
     from pfnlab.hunt.meeting.measured_costs import measured_costs
     from pfnlab.hunt.meeting.trial import kernel_of_tree, reviewed_patch, with_costs
+    from pfnlab.lab.images.kernels import KernelImage
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.programs.runs.look import LookLevel
 
-    tree, guests = request.tree, request.jobs or processors()
-    name = tree.name or tree.resolve().name or str(tree)
-    with ExitStack() as machines:
-        # The patch first: if it does not apply, nothing is built.
-        with working(f"building {name} with the patch"):
-            tried = kernel_of_tree(tree, request.patch, request.config, like, say)
-        with working(f"building {name}"):
-            untouched = kernel_of_tree(tree, (), request.config, like, say)
-        base, patched = (
-            machines.enter_context(
-                QemuMachine(
-                    one.kernel,
-                    guests=guests,
-                    # Judges see most in memory, e.g. an access without an entry.
-                    look=LookLevel.MEMORY,
-                    name=f"qemu:{name}",
-                    accel=accel,
-                    say=say,
-                )
-            )
-            for one in (untouched, tried)
+    tree, name, guests = request.tree, _name(request.tree), request.jobs or processors()
+
+    def machine(kernel: KernelImage | Path) -> QemuMachine:
+        # Judges see most in memory, e.g. an access without an entry.
+        look = LookLevel.MEMORY
+        return QemuMachine(kernel, guests=guests, look=look, name=f"qemu:{name}", accel=accel, say=say)
+
+    # The patch first: if it does not apply, nothing is built.
+    with working(f"building {name} with the patch"):
+        tried = kernel_of_tree(tree, request.patch, request.config, like, say)
+    with working(f"building {name}"):
+        untouched = kernel_of_tree(tree, (), request.config, like, say)
+    reviewing = f"reviewing {name} with the patch"
+    with machine(untouched.kernel) as base, machine(tried.kernel) as patched, working(reviewing) as work:
+
+        def count(programs: int) -> None:
+            # Time ends the review, so a percentage of all programs would mislead.
+            work.words = f"{reviewing}: {number_of(work.done + programs, 'program')}"
+            work.advance(programs)
+
+        result = reviewed_patch(
+            *(base, patched, like),
+            seconds=request.seconds,
+            tree=str(tree) if tree.name else name,
+            built=tried.says,
+            patches=patches,
+            done=count,
         )
-        reviewing = f"reviewing {name} with the patch"
-        with working(reviewing) as work:
-
-            def count(programs: int) -> None:
-                # Time ends the review, so a percentage of all programs would mislead.
-                work.words = f"{reviewing}: {number_of(work.done + programs, 'program')}"
-                work.advance(programs)
-
-            result = reviewed_patch(
-                base,
-                patched,
-                like,
-                seconds=request.seconds,
-                tree=str(tree) if tree.name else name,
-                built=tried.says,
-                patches=patches,
-                done=count,
-            )
         images = base.kernel, patched.kernel
     with working(f"measuring what {name} with the patch costs"):
-        result = with_costs(result, measured_costs(*images, seconds=_MEASURED))
-    yield result
-    if request.output is not None or result.outcome is Outcome.UNDECIDED:
-        say(result.says)
+        return with_costs(result, measured_costs(*images, seconds=_MEASURED))

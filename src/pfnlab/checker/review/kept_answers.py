@@ -16,14 +16,15 @@ from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, 
 from pfnlab.base.inert import visible_name
 from pfnlab.base.version import VERSION
 from pfnlab.checker.review.grounds import GROUNDS, LEAVES, TABLES
+from pfnlab.checker.review.parted import Parted
 from pfnlab.checker.review.review_result import ChangedField, CostKind
-from pfnlab.checker.review.sequences import Parted, Sequel
+from pfnlab.checker.review.sequences import Sequel
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.programs.model.model_machine import ModelMachine
 
 
 class CostRow(msgspec.Struct, frozen=True, array_like=True):
-    """The costs of an operation, as in :class:`~pfnlab.checker.review.sequences.Parted`."""
+    """The costs of an operation, as in :class:`~pfnlab.checker.review.parted.Parted`."""
 
     kind: CostKind
     operation: str
@@ -68,7 +69,11 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     @classmethod
     def of(
-        cls, piece: int, parted: Parted, broken_pairs: Mapping[str, int], repaired_pairs: Mapping[str, int]
+        cls,
+        piece: int,
+        parted: Parted[Sequel],
+        broken_pairs: Mapping[str, int],
+        repaired_pairs: Mapping[str, int],
     ) -> PieceAnswer:
         """The answer made of a piece's findings."""
         return cls(
@@ -89,7 +94,7 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
         )
 
     @property
-    def parted(self) -> Parted:
+    def parted(self) -> Parted[Sequel]:
         """The findings in its sequences."""
         costs = [((row.kind, row.operation), row) for row in self.costs]
         return Parted(

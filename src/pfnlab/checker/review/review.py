@@ -5,12 +5,11 @@ out.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
-from pfnlab.base.result import Made
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import GROUNDS, ground, ops_text, used_areas
 from pfnlab.checker.review.judged import newly_broken, other_walkers
@@ -25,18 +24,9 @@ from pfnlab.checker.review.pairs import (
     searched,
     triples,
 )
-from pfnlab.checker.review.review_result import (
-    COST_KINDS,
-    Broken,
-    Change,
-    ChangedField,
-    Form,
-    OperationCost,
-    ReviewResult,
-    ReviewStage,
-    SameViolation,
-)
-from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
+from pfnlab.checker.review.parted import Parted
+from pfnlab.checker.review.review_result import Broken, Form, ReviewResult, ReviewStage
+from pfnlab.checker.review.sequences import Sequel, SideBySideModels
 from pfnlab.checker.scopes.properties import MODEL_PROPERTIES
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
@@ -96,7 +86,7 @@ class Answered(NamedTuple):
     """
 
     done: bool
-    parted: Parted
+    parted: Parted[Sequel]
     broken: Mapping[str, int] = {}
     repaired: Mapping[str, int] = {}
 
@@ -110,7 +100,7 @@ class ReviewSoFar(NamedTuple):
     """
 
     broken: frozenset[str]
-    parted: Parted
+    parted: Parted[Sequel]
     core: bool
 
 
@@ -181,7 +171,7 @@ def review(
         return _answered(base, design, piece, deadline)
 
     new = in_order(answered, [piece for at, piece in enumerate(chosen) if at not in known], jobs, done=done)
-    total, asked = Parted(), [0] * len(_STAGES)
+    total, asked = Parted[Sequel](), [0] * len(_STAGES)
     broken: dict[str, FoundPair] = {}
     repaired: dict[str, FoundPair] = {}
     schedules, differs = 0, dict[str, int]()
@@ -213,27 +203,20 @@ def review(
         if enough(ReviewSoFar(frozenset(total.broken) | frozenset(broken), total, core)):
             break
     told = _Teller(base, design, found_after)
-    return ReviewResult(
-        made=Made.now(),
+    return total.result(
+        _lines,
+        MODEL_PROPERTIES,
         design=f"model:{design.spec}",
         base=f"model:{base.spec}",
         broken=told.all(total.broken, broken, design, base),
         repaired=told.all(total.repaired, repaired, base, design),
-        same=tuple(
-            SameViolation(name, MODEL_PROPERTIES[name].happens, states)
-            for name, states in sorted(total.both.items())
-        ),
-        costs=tuple(told.costs(total)),
         bytes_per_vma=(_bytes(base), _bytes(design)),
-        changes=tuple(told.changes(total)),
         stages=tuple(
             ReviewStage(name, number < _CORE, asked[number], sum(piece.stage == number for piece in chosen))
             for number, name in enumerate(_STAGES)
         ),
         differs=differs,
-        states=total.asked,
         schedules=schedules,
-        left_out=dict(sorted(total.unmodelled.items())),
         seconds=round(time.monotonic() - begin, 3),
     )
 
@@ -260,7 +243,7 @@ def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, dead
     race = piece.pair.race()
     if race is None:
         return Answered(True, Parted())
-    parted, found = Parted(), dict[ModelMachine, dict[str, int]]()
+    parted, found = Parted[Sequel](), dict[ModelMachine, dict[str, int]]()
     for machine in (design, base):
         if found == {design: {}} and piece.stage >= _CORE:
             # Violations by the base alone are reported only for the core.
@@ -337,20 +320,6 @@ class _Teller:
         )
         return (None if program is None else program_text(program)), tuple(map(str, path.actions))
 
-    def costs(self, total: Parted) -> Iterator[OperationCost]:
-        """The operations with different costs."""
-        ordered = sorted(total.costs.items(), key=lambda row: (COST_KINDS.index(row[0][0]), row[0][1]))
-        for cost, (base, design, more, fewer) in ordered:
-            if more or fewer:
-                first = total.costly.get(cost) or total.spared[cost]
-                yield OperationCost(*cost, base, design, more, fewer, self._lines(first))
 
-    def changes(self, total: Parted) -> Iterator[Change]:
-        """Differences without a violation: results first, and within each kind the most frequent first."""
-        fields = get_args(ChangedField)
-        ordered = sorted(total.changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
-        for (word, field, base, design), (times, way) in ordered:
-            yield Change(word, field, base, design, times, self._lines(way))
-
-    def _lines(self, way: Sequel) -> str:
-        return ops_text((*ground(way.ground).program.ops, *way.ops))
+def _lines(way: Sequel) -> str:
+    return ops_text((*ground(way.ground).program.ops, *way.ops))

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Hashable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.checker.review.grounds import ground
 from pfnlab.checker.review.judged import END, STUCK, JudgedKernel, StepVerdict, newly_broken, other_walkers
-from pfnlab.checker.review.review_result import COST_KINDS, ChangedField, CostKind
+from pfnlab.checker.review.parted import Parted
+from pfnlab.checker.review.review_result import COST_KINDS, ChangedField
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
-
-Key = TypeVar("Key", bound=Hashable)
 
 _RANGE = re.compile(r"\[mem [^]]*\]")
 
@@ -32,59 +30,8 @@ class Sequel(msgspec.Struct, frozen=True):
     ops: tuple[Op, ...]
 
 
-#: For each operation, with the part that differs and its words in base and design: the count, and the first
-#: path to it.
-Differing = dict[tuple[str, ChangedField, str, str], tuple[int, Sequel]]
-
 #: The parts of a state to compare; each is compared until it differs.
 _SEEN: tuple[ChangedField, ...] = ("book", "entries", "walks")
-
-
-class Parted(msgspec.Struct):
-    """All differences between design and base, each with the first of the shortest paths to it.
-
-    :param broken: the design's first violation of each property
-    :param repaired: the base's first violation of each property
-    :param both: for each property, the number of states in which both violate it
-    :param costs: by kind and operation: the cost in the base and in the design, and how many operations cost
-        more and less
-    :param costly: by kind and operation: the first operation that cost more in the design; *spared*: the
-        first that cost less
-    :param changed: the differences that are not violations
-    :param asked: the number of states compared
-    :param differing: the number of states in which the two differ
-    :param unmodelled: the number of operations that the model has no rule for, by message
-    """
-
-    broken: dict[str, Sequel] = {}
-    repaired: dict[str, Sequel] = {}
-    both: dict[str, int] = {}
-    costs: dict[tuple[CostKind, str], tuple[int, int, int, int]] = {}
-    costly: dict[tuple[CostKind, str], Sequel] = {}
-    spared: dict[tuple[CostKind, str], Sequel] = {}
-    changed: Differing = {}
-    asked: int = 0
-    differing: int = 0
-    unmodelled: dict[str, int] = {}
-
-    def add(self, other: Parted) -> None:
-        """Add the findings from other grounds; keep the shorter of two paths, on a tie the existing one."""
-        for own, others in ((self.broken, other.broken), (self.repaired, other.repaired)):
-            for name, way in others.items():
-                _keep(own, name, way)
-        for first, others_first in ((self.costly, other.costly), (self.spared, other.spared)):
-            for cost, way in others_first.items():
-                _keep(first, cost, way)
-        for key, (count, way) in other.changed.items():
-            _count(self.changed, key, way, count)
-        for cost, numbers in other.costs.items():
-            old = self.costs.get(cost, (0, 0, 0, 0))
-            self.costs[cost] = tuple(map(sum, zip(old, numbers, strict=True)))  # type: ignore[assignment]
-        for totals, more in ((self.both, other.both), (self.unmodelled, other.unmodelled)):
-            for name, count in more.items():
-                totals[name] = totals.get(name, 0) + count
-        self.asked += other.asked
-        self.differing += other.differing
 
 
 class SideBySideModels:
@@ -97,7 +44,7 @@ class SideBySideModels:
         )
         self._machines, self._walkers = (base, design), other_walkers(base, design)
         self._kernels = tuple(JudgedKernel(machine, everything, self._walkers) for machine in self._machines)
-        self.parted = Parted()
+        self.parted = Parted[Sequel]()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._apart: frozenset[str] = frozenset()
         #: True if, on the path to this state, one of the two refused an operation that the other performed.
@@ -179,19 +126,14 @@ class SideBySideModels:
         word = END if op is None else str(type(op.call).__struct_config__.tag)
         found.differing += base != design
         if base.result != design.result:
-            _count(found.changed, (word, "result", base.result, design.result), way)
+            found.change((word, "result", base.result, design.result), way)
         if base.log != design.log:
-            _count(found.changed, (word, "log", last_message(base.log), last_message(design.log)), way)
+            found.change((word, "log", last_message(base.log), last_message(design.log)), way)
         if base.seen != design.seen and STUCK not in (base.result, design.result):
             self._seen(base, design, word, way)
         for kind, one, other in zip(COST_KINDS, base.costs, design.costs, strict=True):
             if one or other:
-                more, fewer = other > one, other < one
-                old = found.costs.get((kind, word), (0, 0, 0, 0))
-                found.costs[kind, word] = (old[0] + one, old[1] + other, old[2] + more, old[3] + fewer)
-                if more or fewer:
-                    _keep(found.costly if more else found.spared, (kind, word), way)
-
+                found.cost((kind, word), one, other, way)
         return STUCK not in (base.result, design.result)
 
     def _broken(
@@ -214,7 +156,7 @@ class SideBySideModels:
                 words = base.seen.words(part), design.seen.words(part)
                 if words[0] == words[1]:
                     words = words[0], f"{words[0]}, others"
-                _count(self.parted.changed, (word, part, *words), way)
+                self.parted.change((word, part, *words), way)
 
     def _without_rule(self, unknown: Undecided) -> None:
         reasons = self.parted.unmodelled
@@ -224,13 +166,3 @@ class SideBySideModels:
 def last_message(log: Sequence[str]) -> str:
     """The last message, without its range; empty for an empty log."""
     return _RANGE.sub("[mem ...]", log[-1]) if log else ""
-
-
-def _keep(ways: dict[Key, Sequel], name: Key, way: Sequel) -> None:
-    if name not in ways or len(way.ops) < len(ways[name].ops):
-        ways[name] = way
-
-
-def _count(counted: Differing, key: tuple[str, ChangedField, str, str], way: Sequel, times: int = 1) -> None:
-    before, first = counted.get(key, (0, way))
-    counted[key] = (before + times, min(first, way, key=lambda one: len(one.ops)))

@@ -4,7 +4,7 @@ A bug's sign in a program is the first step in which the two machines diverge, p
 to user space. A machine has the bug if it answers that step like the first machine.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,7 +30,7 @@ from pfnlab.programs.runs.cells import cell
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import NamedMachine, full_name, name_machines, side_by_side
+from pfnlab.programs.runs.named_machines import full_name, name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
 
 
@@ -190,11 +190,17 @@ def show_bug(
         raise not_shown(bug)
     on = list(map(full_name, on))
     of_rows = (spec for row in bug.shown for spec in (row.before, row.after))
-    named = name_machines(dict.fromkeys((*of_rows, *on)))
-    programs = {
-        name: load_program(program_file(name)) for name in dict.fromkeys(one.program for one in bug.shown)
+    specs = dict.fromkeys((*of_rows, *on))
+    paths = {row.program: program_file(row.program) for row in bug.shown}
+    programs = {name: load_program(path) for name, path in paths.items()}
+    looks = [look or golden_look(path) or LookLevel.PROC for path in paths.values()]
+    # All at once, because a kernel boots each time; models are fast.
+    runs = side_by_side(name_machines(specs), list(programs.values()), looks, accel) if paths else []
+    answers = {
+        (name, spec): run
+        for name, found in zip(paths, runs, strict=True)
+        for spec, run in zip(specs, found, strict=True)
     }
-    runs = _runs(bug.shown, named, on, programs, look, accel)
     return BugRunResult(
         made=Made.now(),
         id=bug.number,
@@ -204,9 +210,9 @@ def show_bug(
         what=bug.what,
         breaks=bug.breaks,
         programs=tuple(
-            shown_program(bug, row, programs[row.program], [runs[row.program, spec] for spec in specs])
+            shown_program(bug, row, programs[row.program], [answers[row.program, spec] for spec in asked])
             for row in bug.shown
-            for specs in (dict.fromkeys((row.before, row.after, *on)),)
+            for asked in (dict.fromkeys((row.before, row.after, *on)),)
         ),
         held=_rule_answers(bug, on, look, accel),
     )
@@ -230,31 +236,6 @@ def _rule_answers(
         said = row.op, row.field, row.says
         found += [HeldMachine(row.program, run.machine, *said, held_answer(row, run)) for run in runs]
     return tuple(found)
-
-
-def _runs(
-    rows: Sequence[ShownBy],
-    named: Sequence[NamedMachine],
-    on: Sequence[str],
-    programs: Mapping[str, Program],
-    look: LookLevel | None,
-    accel: Accel,
-) -> dict[tuple[str, str], Run]:
-    """Run each program on the machines requested for it."""
-    looks = {name: look or golden_look(program_file(name)) or LookLevel.PROC for name in programs}
-    if on:
-        found = side_by_side(named, list(programs.values()), list(looks.values()), accel)
-        return {
-            (name, machine.spec): run
-            for name, runs in zip(programs, found, strict=True)
-            for machine, run in zip(named, runs, strict=True)
-        }
-    runs: dict[tuple[str, str], Run] = {}
-    for row in rows:
-        pair = [machine for machine in named if machine.spec in (row.before, row.after)]
-        (found_pair,) = side_by_side(pair, [programs[row.program]], looks[row.program], accel)
-        runs |= {(row.program, one.spec): run for one, run in zip(pair, found_pair, strict=True)}
-    return runs
 
 
 def program_file(name: str) -> Path:

@@ -15,6 +15,7 @@ from msgspec import Meta
 from pfnlab.base.errors import Undecided
 from pfnlab.base.result import ALWAYS
 from pfnlab.base.units import number_of
+from pfnlab.hunt.meeting.bisect import least
 from pfnlab.hunt.meeting.holding import KernelDifference
 from pfnlab.kernel.policies.changes import changes_between, is_of, single_changes, source_of
 from pfnlab.kernel.policies.releases import series_of
@@ -75,20 +76,16 @@ def explanations_between(
     These are all single changes that suffice, otherwise a minimal set, otherwise any other change.
     """
     changes = changes_between(version, other_version)
-    change_sets: list[tuple[str, ...]] = [
-        (change,) for change in changes if _equal_runs(_run(version, (change,), program, target), target)
-    ]
-    if not change_sets and changes and _equal_runs(_run(version, changes, program, target), target):
-        for change in changes:
-            remaining = [candidate for candidate in changes if candidate != change]
-            if _equal_runs(_run(version, remaining, program, target), target):
-                changes = remaining
-        change_sets = [tuple(changes)] if changes else []
-    return (
-        _as_explanations(other_version, change_sets)
-        if change_sets
-        else explanations(version, program, target)
-    )
+
+    def suffice(some: Sequence[str]) -> bool:
+        return _equal_runs(_run(version, some, program, target), target)
+
+    change_sets: list[tuple[str, ...]] = [(change,) for change in changes if suffice([change])]
+    if not change_sets and changes and suffice(changes):
+        change_sets = [tuple(least(changes, suffice))]
+    if not change_sets:
+        return explanations(version, program, target)
+    return _as_explanations(other_version, change_sets)
 
 
 def _as_explanations(version: str, change_sets: Sequence[tuple[str, ...]]) -> list[Explanation]:

@@ -6,26 +6,18 @@ violation on both is the base's, and is only counted.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.base.result import Made
 from pfnlab.checker.judging.judge import violations
 from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.checker.review.grounds import ops_text
 from pfnlab.checker.review.kernel_questions import CORE, STAGES, KernelQuestion, kernel_questions
-from pfnlab.checker.review.review_result import (
-    Broken,
-    Change,
-    ChangedField,
-    OperationCost,
-    ReviewResult,
-    ReviewStage,
-    SameViolation,
-)
+from pfnlab.checker.review.parted import Difference, Parted
+from pfnlab.checker.review.review_result import Broken, ChangedField, ReviewResult, ReviewStage
 from pfnlab.checker.review.sequences import last_message
 from pfnlab.checker.scopes.step_judges import no_warning
 from pfnlab.hunt.meeting.holding import runs_of
@@ -37,9 +29,6 @@ from pfnlab.programs.runs.observation import Run, Step
 
 #: The number of programs that both machines run before either is judged.
 _BATCH = 48
-
-#: An operation, the field that differs, and its words on base and design.
-_Difference = tuple[str, ChangedField, str, str]
 
 
 class ReviewedMachine(NamedTuple):
@@ -90,50 +79,43 @@ class _KernelReview:
         self._base, self._design = base, design
         self._broken: dict[str, tuple[KernelQuestion, float]] = {}
         self._repaired: dict[str, tuple[KernelQuestion, float]] = {}
-        self._both: dict[str, int] = {}
-        self._changed: dict[_Difference, tuple[int, Program]] = {}
-        self._flushes: dict[str, tuple[int, int, int, int]] = {}
-        self._costly: dict[str, Program] = {}
-        self._left_out: dict[str, int] = {}
-        self._differs: dict[str, int] = {}
+        self._parted = Parted[Program]()
+        self._differs = Counter[str]()
         self._begin = time.monotonic()
 
     def result(
         self, questions: Iterable[KernelQuestion], seconds: float, done: Callable[[int], None]
     ) -> ReviewResult:
         """The review, cut after *seconds*."""
-        asked, states, schedules = Counter[int](), 0, 0
+        asked, schedules = Counter[int](), 0
         waiting = iter(questions)
-        while time.monotonic() - self._begin < seconds and (batch := list(islice(waiting, _BATCH))):
+        while self._seconds < seconds and (batch := list(islice(waiting, _BATCH))):
             for question, answers in zip(batch, self._asked([one.program for one in batch]), strict=True):
                 asked[question.stage] += 1
                 if self._compare(question, *answers):
                     schedules += question.form == "schedule"
-                    states += min(len(answer.run.steps) for answer in answers)
+                    self._parted.asked += min(len(answer.run.steps) for answer in answers)
             done(len(batch))
         planned = asked + Counter(question.stage for question in waiting)
-        return ReviewResult(
-            made=Made.now(),
+        return self._parted.result(
+            lambda program: ops_text(program.ops),
+            PROPERTIES,
             design=self._design.name,
             base=self._base.name,
             broken=self._told(self._broken),
             repaired=self._told(self._repaired),
-            same=tuple(
-                SameViolation(name, PROPERTIES[name].happens, count)
-                for name, count in sorted(self._both.items())
-            ),
-            costs=tuple(self._costs()),
             bytes_per_vma=None,
-            changes=tuple(self._changes()),
             stages=tuple(
                 ReviewStage(name, at < CORE, asked[at], planned[at]) for at, name in enumerate(STAGES)
             ),
-            differs=self._differs,
-            states=states,
+            differs=dict(self._differs),
             schedules=schedules,
-            left_out=dict(sorted(self._left_out.items())),
-            seconds=round(time.monotonic() - self._begin, 3),
+            seconds=self._seconds,
         )
+
+    @property
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._begin, 3)
 
     def _asked(self, programs: Sequence[Program]) -> list[tuple[_Answer, _Answer]]:
         """The judged runs of each program on base and design."""
@@ -144,7 +126,7 @@ class _KernelReview:
         """Keep what differs; return False if one of the two gives no answer."""
         if not (base.decided and design.decided):
             reason = next(str(one.run.unfinished) for one in (base, design) if not one.decided)
-            self._left_out[reason] = self._left_out.get(reason, 0) + 1
+            self._parted.add(Parted(unmodelled={reason: 1}))
             return False
         apart = _first_apart(base.run, design.run)
         newly = set(design.first) - set(base.first)
@@ -152,43 +134,30 @@ class _KernelReview:
         sides = (newly - self._broken.keys(), self._broken), (gone - self._repaired.keys(), self._repaired)
         if any(names for names, _ in sides):
             base_again, design_again = self._asked([question.program])[0]
-            at = round(time.monotonic() - self._begin, 3)
+            at = self._seconds
             orders = (design_again, base_again), (base_again, design_again)
             for (names, kept), (violating, other) in zip(sides, orders, strict=True):
                 if other.decided:
                     again = violating.first.keys() - other.first.keys()
                     kept.update((name, (question, at)) for name in names & again)
-        for name in set(base.first) & set(design.first):
-            self._both[name] = self._both.get(name, 0) + 1
+        self._parted.add(Parted(both=dict.fromkeys(base.first.keys() & design.first.keys(), 1)))
         self._differ(question, base.run, design.run, judged=bool(newly or gone))
         return True
 
     def _differ(self, question: KernelQuestion, base: Run, design: Run, *, judged: bool) -> None:
         """Keep the first step's difference, and what its operations cost."""
-        ops = [*question.program.ops]
+        program = question.program
         spent = spent_messages((base, design))
         for at, (one, other) in enumerate(zip(base.steps, design.steps, strict=False)):
-            word = "end" if at >= len(ops) else str(type(ops[at].call).__struct_config__.tag)
-            self._cost(word, one, other, question.program)
+            word = "end" if at >= len(program.ops) else str(type(program.ops[at].call).__struct_config__.tag)
+            if one.flushes is not None and other.flushes is not None and one.result == other.result:
+                self._parted.cost(("flushes", word), one.flushes, other.flushes, program)
             found = None if judged else _difference(word, one, other, spent)
             if found is not None:
-                times, program = self._changed.get(found, (0, question.program))
-                self._changed[found] = (
-                    times + 1,
-                    min(program, question.program, key=lambda each: len(each.ops)),
-                )
+                self._parted.change(found, program)
             if found is not None or one.result != other.result:
-                self._differs[question.where] = self._differs.get(question.where, 0) + 1
+                self._differs[question.where] += 1
                 return
-
-    def _cost(self, word: str, base: Step, design: Step, program: Program) -> None:
-        if base.flushes is None or design.flushes is None or base.result != design.result:
-            return
-        old = self._flushes.get(word, (0, 0, 0, 0))
-        more, fewer = design.flushes > base.flushes, design.flushes < base.flushes
-        self._flushes[word] = (old[0] + base.flushes, old[1] + design.flushes, old[2] + more, old[3] + fewer)
-        if more or fewer:
-            self._costly.setdefault(word, program)
 
     def _told(self, found: dict[str, tuple[KernelQuestion, float]]) -> tuple[Broken, ...]:
         return tuple(
@@ -200,19 +169,6 @@ class _KernelReview:
             if name in found
             for question, at in (found[name],)
         )
-
-    def _costs(self) -> Iterator[OperationCost]:
-        for word, (base, design, more, fewer) in sorted(self._flushes.items()):
-            if more or fewer:
-                yield OperationCost(
-                    "flushes", word, base, design, more, fewer, ops_text(self._costly[word].ops)
-                )
-
-    def _changes(self) -> Iterator[Change]:
-        fields = get_args(ChangedField)
-        rows = sorted(self._changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
-        for (word, field, base, design), (times, program) in rows:
-            yield Change(word, field, base, design, times, ops_text(program.ops))
 
 
 def _answers(one: ReviewedMachine, programs: Sequence[Program]) -> list[_Answer]:
@@ -240,7 +196,7 @@ def _first_apart(base: Run, design: Run) -> int:
     return max(len(base.steps), len(design.steps)) + 1
 
 
-def _difference(word: str, base: Step, design: Step, spent: frozenset[str]) -> _Difference | None:
+def _difference(word: str, base: Step, design: Step, spent: frozenset[str]) -> Difference | None:
     """The first field in which two steps differ without a violation, or None.
 
     :param spent: once-per-boot messages that one of the kernels had printed before

@@ -97,16 +97,16 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     built: str
     kernel: str
     model: str
-    policies: tuple[str, ...]
+    policies: Annotated[tuple[str, ...], ALWAYS] = ()
     patches: tuple[str, ...]
-    seed: int
+    seed: Annotated[int, ALWAYS] = 0
     word: _Word = msgspec.field(name="outcome")
     says: str
-    held: dict[str, HeldCount]
-    causes: tuple[ShownCause, ...]
-    meant: tuple[ShownCause, ...]
-    verdicts: tuple[str, ...]
-    unstable: tuple[str, ...]
+    held: Annotated[dict[str, HeldCount], ALWAYS] = msgspec.field(default_factory=dict)
+    causes: Annotated[tuple[ShownCause, ...], ALWAYS] = ()
+    meant: Annotated[tuple[ShownCause, ...], ALWAYS] = ()
+    verdicts: Annotated[tuple[str, ...], ALWAYS] = ()
+    unstable: Annotated[tuple[str, ...], ALWAYS] = ()
     claims: Annotated[ClaimComparison | None, ALWAYS] = None
     review: Annotated[ReviewResult | None, ALWAYS] = None
 
@@ -259,16 +259,9 @@ def reviewed_patch(
         built=built,
         kernel=living.kernel,
         model=f"model:{like}",
-        policies=(),
         patches=_names(patches),
-        seed=0,
         word=_WORDS[found.outcome],
         says=says,
-        held={},
-        causes=(),
-        meant=(),
-        verdicts=(),
-        unstable=(),
         review=found,
     )
 
