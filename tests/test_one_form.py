@@ -28,7 +28,6 @@ _APART = {
     ("CheckResult", "CheckWork"): "what was asked, and what was found",
     ("DeviceSpan", "Spot"): "pages of a mapping in an area, and pages of a device",
     ("FuzzResult", "FuzzWork"): "what was asked, and what was found",
-    ("BugEntry", "BugWish"): "what is looked for in bugs, and a bug",
 }
 
 #: Pairs that are still two forms of one thing; whoever makes them one takes them off the list.

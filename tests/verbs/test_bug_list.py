@@ -10,12 +10,13 @@ from for_each import for_each
 from pfnlab.base.errors import Misuse
 from pfnlab.kernel.bugs.known_bugs import all_bugs, bug
 from pfnlab.present.document.terminal import text_of
-from pfnlab.verbs.bug_list import BugWish, listed
+from pfnlab.verbs.bug_list import listed
+from pfnlab.verbs.bugs import BugsRequest
 
 
 def numbers(**wish: Any) -> list[str]:
     """The bugs that are left."""
-    return [one.id for one in listed(BugWish(**wish)).bugs]
+    return [one.id for one in listed(BugsRequest(**wish)).bugs]
 
 
 def test_all_are_listed_where_nothing_is_wished() -> None:
@@ -59,7 +60,7 @@ def test_several_wishes_hold_together() -> None:
 
 def test_an_empty_list_says_so() -> None:
     """Not an empty line."""
-    found = listed(BugWish(log="nothing prints this"))
+    found = listed(BugsRequest(log="nothing prints this"))
 
     assert "No bug in the catalogue matches.\n" == text_of(found.blocks())
 

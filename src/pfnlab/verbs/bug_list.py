@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -19,22 +19,8 @@ from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.present.document.blocks import Block, Paragraph, named_rows
 
-
-class BugWish(msgspec.Struct, frozen=True, kw_only=True):
-    """The criteria for a list of bugs.
-
-    :param discussion: the number of a discussion in docs/claims.md, or part of a thread's address
-    :param series: a release series; its newest known point release must have the bugs
-    :param log: a log line, or part of its text
-    """
-
-    kind: str | None = None
-    breaks: str | None = None
-    discussion: str | None = None
-    series: str | None = None
-    reach: str | None = None
-    cve: bool = False
-    log: str | None = None
+if TYPE_CHECKING:
+    from pfnlab.verbs.bugs import BugsRequest
 
 
 class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,12 +85,12 @@ class BugList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
         yield from named_rows("", rows, ("",) * 4)
 
 
-def listed(wish: BugWish) -> BugList:
+def listed(wish: BugsRequest) -> BugList:
     """Return the bugs that match *wish*, by number; raise Misuse if a kind or other name is unknown."""
     return BugList(bugs=tuple(map(ListedBug.of, _left(wish))))
 
 
-def _left(wish: BugWish) -> Iterator[Bug]:
+def _left(wish: BugsRequest) -> Iterator[Bug]:
     kind = _of(wish.kind, [word.value for word in BugKind], "kind of bug")
     reach = _of(wish.reach, [word.value for word in BugReach], "reach")
     breaks = _of(wish.breaks, property_names(), "property")

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Request, Say
 
 if TYPE_CHECKING:
@@ -52,11 +50,9 @@ class BugsRequest(Request, frozen=True, kw_only=True):
 
 def perform_list(request: BugsRequest, say: Say) -> Iterator[BugList]:
     """List the matching bugs; Misuse if the kind, property or series does not exist."""
-    from pfnlab.verbs.bug_list import BugWish, listed
+    from pfnlab.verbs.bug_list import listed
 
-    wishes = msgspec.structs.asdict(request)
-    del wishes["as_json"]
-    yield listed(BugWish(**wishes))
+    yield listed(request)
 
 
 class FindRequest(Request, frozen=True, kw_only=True):

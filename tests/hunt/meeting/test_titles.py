@@ -141,18 +141,17 @@ LISTED = [
     ("said", "places"),
     [
         ("It goes page by page, not over a border; generic_access_phys() is told the page", [2, 4]),
-        ("generic_access_phys() leaves ordinary memory alone, RAM of a driver too", [4, 2]),
-        ("vma_adjust_trans_huge() splits only 2 MiB leaves", [1]),
+        ("unmap_mapping_range() takes the whole file", [5]),
         ("mm: fix unmap_mapping_range() beyond 4 GiB on 32-bit", [5]),
         (
-            "mm/page_vma_mapped: continue past nonmatching huge PMDs; vma_adjust_trans_huge()",
-            [3, 1],
+            "mm/page_vma_mapped: continue past nonmatching huge PMDs; generic_access_phys()",
+            [3, 2, 4],
         ),
     ],
-    ids=["named", "the better one first", "by words of its name", "quoted", "quoted first"],
+    ids=["named", "by one alone", "quoted", "quoted first"],
 )
 def test_titles_that_concern_a_change(said: str, places: list[int]) -> None:
-    """They touch a function that is named, or are quoted; the best match first."""
+    """They name a function of it, or are quoted, which come first."""
     assert [LISTED[place] for place in places] == list(titles_about(LISTED, said))
 
 

@@ -16,7 +16,8 @@ from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import BugField, all_bugs, bug, bugs_with
-from pfnlab.verbs.bug_list import BugWish, listed
+from pfnlab.verbs.bug_list import listed
+from pfnlab.verbs.bugs import BugsRequest
 from pfnlab.verbs.bug_search import bug_findings
 
 SRC = Path(__file__).parents[3] / "src" / "pfnlab"
@@ -98,7 +99,7 @@ def test_all_verbs_name_the_same_bugs_of_a_line(line: str, kernel: str) -> None:
     """`explain` those that the kernel has or may have, `bugs list` and `bugs find` all."""
     [event] = explained(explain_line(line, kernel=kernel)).boots[0].events
     found = [one.name for one in bug_findings(line, every=True).found if one.kind == "bug"]
-    every = [one.id for one in listed(BugWish(log=line)).bugs]
+    every = [one.id for one in listed(BugsRequest(log=line)).bugs]
     here = (BugStatusWord.HAS, BugStatusWord.NOT_KNOWN)
 
     assert set(every) == set(found)
@@ -110,7 +111,7 @@ def test_a_finding_names_the_bugs_that_are_listed_by_its_property(name: str) -> 
     """As `bugs list --breaks` does."""
     kind = finding_kinds()[name]
 
-    assert {one.id for one in listed(BugWish(breaks=kind.violates)).bugs} == set(kind.bugs)
+    assert {one.id for one in listed(BugsRequest(breaks=kind.violates)).bugs} == set(kind.bugs)
 
 
 def test_no_table_of_the_diagnosis_has_a_list_of_bugs() -> None:

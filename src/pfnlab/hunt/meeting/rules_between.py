@@ -153,18 +153,15 @@ class RulesBetween(Result, frozen=True, kw_only=True, tag="pfnlab-rules/1"):
 class _ComparedProgram(msgspec.Struct, frozen=True):
     """A program run on both models.
 
-    :param by_user: the first difference visible to user space
-    :param differs: whether anything differs
-    :param reasons: the change that suffices for the visible difference, or all the changes that it needs
+    :param seen: the first difference, visible fields first; None if nothing differs
+    :param reasons: the change that suffices for a visible difference, or all the changes that it needs
     :param rules: the changed rules that its runs read
     """
 
     program: str
-    decided: bool
-    by_user: SeenChange | None = None
-    differs: bool = False
-    reasons: tuple[str, ...] = ()
-    rules: frozenset[str] = frozenset()
+    seen: SeenChange | None
+    reasons: tuple[str, ...]
+    rules: tuple[str, ...]
 
 
 def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | None = None) -> RulesBetween:
@@ -180,23 +177,22 @@ def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | 
     by_size = sorted(litmus if pair.changes else (), key=lambda name: (len(litmus[name].ops), name))
     pieces = [by_size[at : at + _PIECE] for at in range(0, len(by_size), _PIECE)]
     compared = [one for several in in_order(pair.compare, pieces, jobs) for one in several]
-    decided = [one for one in compared if one.decided]
+    decided = [one for one in compared if one is not None]
     changes = in_order(lambda change: _change(pair, decided, change), pair.changes, jobs)
+    seen = [(one, one.seen) for one in decided if one.seen is not None]
     return RulesBetween(
         made=Made.now(),
         versions=(exact(versions[0]), exact(versions[1])),
         profiles=(described(versions[0]), described(versions[1])),
         changes=tuple(sorted(changes, key=lambda one: (not one.by_user, one.program is None))),
         programs=tuple(
-            ProgramChange(
-                program=one.program, asks=litmus[one.program].asks, seen=one.by_user, rules=one.reasons
-            )
-            for one in decided
-            if one.by_user is not None
+            ProgramChange(program=one.program, asks=litmus[one.program].asks, seen=found, rules=one.reasons)
+            for one, found in seen
+            if found.by_user
         ),
         asked=len(decided),
-        inside=tuple(one.program for one in decided if one.differs and one.by_user is None),
-        undecided=tuple(one.program for one in compared if not one.decided),
+        inside=tuple(one.program for one, found in seen if not found.by_user),
+        undecided=tuple(name for name, one in zip(by_size, compared, strict=True) if one is None),
         titles=known_titles(exact(versions[0]), exact(versions[1])),
     )
 
@@ -212,34 +208,25 @@ class _Pair:
         self.programs = programs
         self.changes = changes_between(*versions)
 
-    def compare(self, names: Sequence[str]) -> list[_ComparedProgram]:
-        """Run each program on both models and find the reasons for the differences."""
+    def compare(self, names: Sequence[str]) -> list[_ComparedProgram | None]:
+        """Run each program on both models; None if one of them has no rule for it."""
         return [self._compared(name) for name in names]
 
-    def _compared(self, name: str) -> _ComparedProgram:
+    def _compared(self, name: str) -> _ComparedProgram | None:
         program = self.programs.litmus[name]
         (first, fields), (second, more) = (
             run_with_rules(self._model(name, version), program) for version in self.versions
         )
-        runs = first, second
-        if any(run.unfinished is not None for run in runs):
-            return _ComparedProgram(name, decided=False)
-        rules = [change for change in self.changes if field_of(change) in fields | more]
-        seen = first_change(runs)
-        if seen is None or not seen.by_user:
-            return _ComparedProgram(name, decided=True, differs=seen is not None, rules=frozenset(rules))
-        reasons = tuple(self._reasons(name, runs, rules))
-        return _ComparedProgram(
-            name, decided=True, by_user=seen, differs=True, reasons=reasons, rules=frozenset(rules)
-        )
-
-    def _reasons(self, name: str, runs: tuple[Run, Run], changes: Sequence[str]) -> Sequence[str]:
-        """One of *changes* that suffices for the visible difference, otherwise a minimal set of them."""
+        if first.unfinished is not None or second.unfinished is not None:
+            return None
+        seen = first_change((first, second))
+        rules = tuple(change for change in self.changes if field_of(change) in fields | more)
 
         def suffice(some: Sequence[str]) -> bool:
-            return not differences((self.changed(name, some), runs[1]), USER_FIELDS)
+            return not differences((self.changed(name, some), second), USER_FIELDS)
 
-        return least(changes, suffice)
+        reasons = least(rules, suffice) if seen is not None and seen.by_user else ()
+        return _ComparedProgram(name, seen, tuple(reasons), rules)
 
     def changed(self, name: str, changes: Sequence[str]) -> Run:
         """A program's run on the first model with some of the changes."""
@@ -264,7 +251,7 @@ def _change(pair: _Pair, compared: Sequence[_ComparedProgram], change: str) -> R
     """A change with the shortest program that shows it."""
     showing = [one.program for one in compared if change in one.reasons]
     known = [name for name in programs_of(change) if name in pair.programs.litmus]
-    shortest = [one.program for one in compared if one.differs and change in one.rules][:_MOST_TRIED]
+    shortest = [one.program for one in compared if one.seen is not None and change in one.rules][:_MOST_TRIED]
     program, seen = _shortest_program(
         pair, change, list(dict.fromkeys((*showing[:_FIRST], *known, *shortest)))
     )

@@ -1,7 +1,7 @@
 """Commits in stable releases that touch pfnlab's area, found by their titles in a package's changelog."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from pfnlab.kernel.policies.releases import series_of, upstream, version_key
 
@@ -84,54 +84,24 @@ def titles_between(changelog: str, after: str, upto: str) -> tuple[str, ...]:
 #: The maximum number of commits named for one cause.
 MOST_CONCERNING = 3
 
-_FUNCTION = re.compile(r"\b([a-z_][a-z0-9_]+)\(\)")
-_SUBSYSTEM = re.compile(r"(?:[\w/.-]+: )+")
-_LETTERS = re.compile(r"[a-z]+")
-_ENDING = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es|s|e)$")
-
-#: The minimum length of a significant word, outside function names.
-_TELLING = 3
+_NAME = re.compile(r"\b[a-z_][a-z0-9_]+\b(?:\(\))?")
 
 
-def titles_about(titles: Iterable[str], description: str) -> tuple[str, ...]:
-    """The *titles* that concern the functions named in *description*, at most three, the best match first.
-
-    A title concerns a function if it names it or contains more than half of the words in its name: "split
-    huge PUDs when adjusting VMA boundaries" concerns vma_adjust_trans_huge() by its words alone. A title
-    quoted in *description* comes first. Equal matches are ordered by how many other words from *description*
-    they contain.
+def titles_about(titles: Sequence[str], description: str) -> tuple[str, ...]:
+    """The *titles* that *description* quotes, then those that name one of its functions; at most three.
 
     :param titles: as returned by :func:`titles_between`
     :param description: a change's description, with functions written like ``generic_access_phys()``
     """
-    functions = set(_FUNCTION.findall(description))
-    other_words = _words(_FUNCTION.sub(" ", description))
-    ranked: list[tuple[float, int, int, str]] = []
-    for title in titles:
-        text = title.partition(": ")[2]
-        match = (
-            2.0
-            if text in description
-            else max((_match(function, text) for function in functions), default=0.0)
-        )
-        if match:
-            telling = {word for word in _words(_FUNCTION.sub(" ", text)) if len(word) >= _TELLING}
-            ranked.append((-match, -len(other_words & telling), len(ranked), title))
-    return tuple(title for *_, title in sorted(ranked)[:MOST_CONCERNING])
+    functions = {name for name in _NAME.findall(description) if name.endswith("()")}
+    quoted = [title for title in titles if title.partition(": ")[2] in description]
+    naming = [title for title in titles if title not in quoted and functions & _functions(title)]
+    return (*quoted, *naming)[:MOST_CONCERNING]
 
 
-def _match(function: str, title: str) -> float:
-    """How much of *function* appears in *title*: 1 for all of it, 0 for half or less."""
-    if (re.search(rf"\b{function}\b", title) and "_" in function) or f"{function}()" in title:
-        return 1.0
-    parts = _words(function.replace("_", " "))
-    share = len(parts & _words(_SUBSYSTEM.sub("", title, count=1))) / len(parts) if len(parts) > 1 else 0.0
-    return share if share > 1 / 2 else 0.0
-
-
-def _words(text: str) -> set[str]:
-    """The words in a text, without their endings."""
-    return {_ENDING.sub("", word) for word in _LETTERS.findall(text.lower())}
+def _functions(title: str) -> set[str]:
+    """The functions that a title names, of which those without an underscore need their parentheses."""
+    return {f"{name.removesuffix('()')}()" for name in _NAME.findall(title) if name[-1] == ")" or "_" in name}
 
 
 def _commits(changelog: str) -> Iterator[tuple[str, str]]:
