@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.base.units import number_of, size_text
+from pfnlab.base.units import first_of_many, number_of, size_text
 
 
 @for_each(("number", "said"), [(0, "0 steps"), (1, "1 step"), (2, "2 steps"), (1200, "1,200 steps")])
@@ -25,3 +25,9 @@ def test_a_plural_of_its_own() -> None:
 def test_sizes_in_words(size: int, text: str) -> None:
     """The largest unit that divides it."""
     assert text == size_text(size)
+
+
+@for_each(("most", "said"), [(3, "a; b; c"), (2, "a; b and 1 more"), (9, "a; b; c")])
+def test_the_first_of_many(most: int, said: str) -> None:
+    """Those that are left out are counted."""
+    assert said == first_of_many("abc", most, "; ")

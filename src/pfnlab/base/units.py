@@ -6,6 +6,7 @@ inclusive byte ranges; both are converted only where they enter or leave.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 PAGE_SHIFT = 12
@@ -58,6 +59,12 @@ def pages_of(size: int) -> int:
 def number_of(number: int, noun: str, plural: str = "") -> str:
     """Format a count with its noun: ``1 step``, ``1,200 steps``; *plural* if not *noun* plus s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def first_of_many(texts: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first *most* texts, and how many more there are: ``a, b and 3 more``."""
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return f"{between.join(texts[:most])}{more}"
 
 
 def in_mib(size: int) -> str:

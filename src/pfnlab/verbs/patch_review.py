@@ -12,7 +12,7 @@ import msgspec
 
 from pfnlab.base.inert import shell_line
 from pfnlab.base.result import Count, PrintedStruct
-from pfnlab.base.units import number_of
+from pfnlab.base.units import first_of_many, number_of
 from pfnlab.checker.judging.run_properties import PROPERTIES, RUN_PROPERTIES
 from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
 from pfnlab.discussions.posted_threads import posted_threads
@@ -203,7 +203,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
         how = "found" if self.unplaced else "touched"
         touched = number_of(len(self.functions), "function") if self.functions else "no known function"
         others = number_of(self.others, "other function")
-        names = _first([one.name for one in self.changes if one.kind == "function"])
+        names = first_of_many([one.name for one in self.changes if one.kind == "function"], _MOST_OTHERS)
         said = f"{patches}, {touched} of PFN mappings {how}, {others} changed{': ' * bool(names)}{names}"
         if self.unplaced:
             said += f"; {number_of(len(self.unplaced), 'hunk')} without a function"
@@ -211,9 +211,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
         if not (self.functions or self.unplaced or any(one.rules or one.neighbors for one in self.changes)):
             yield from _few("Not read", self.faults)
             return
-        more = len(self.subjects) - _MOST_SUBJECTS
-        rest = (f"and {more} more",) if more > 0 else ()
-        yield Bullets(tuple(f"    {subject}" for subject in (*self.subjects[:_MOST_SUBJECTS], *rest)))
+        yield Bullets(tuple(f"    {subject}" for subject in _cut(self.subjects, _MOST_SUBJECTS)))
         yield from _few("Not read", self.faults)
         for one in self.functions:
             head = f"{one.name} ({', '.join(filter(None, (one.how, one.releases)))})\n  {one.does}"
@@ -253,7 +251,7 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
                 rules = ", ".join(map(titled_rule, one.rules[:_MOST_RULES]))
                 ruled.append(f"{one.name}{kind}, {files}: {rules}")
             elif one.neighbors and not self.functions:
-                near.append(f"{one.name}, {files}: near {_first(one.neighbors)}")
+                near.append(f"{one.name}, {files}: near {first_of_many(one.neighbors, _MOST_OTHERS)}")
             if one.same_name_in:
                 foreign.append(f"{one.name} in {files}: not that of {one.same_name_in}")
         yield from _few("Also changed, and named by the rules", ruled, len(ruled))
@@ -265,8 +263,11 @@ class PatchReview(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-patch-re
 
 def _few(caption: str, lines: Sequence[str], most: int = _MOST_HUNKS) -> Iterator[Block]:
     """Yield the first lines below a caption, and how many more there are."""
-    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
-    yield from named_rows(caption, ((line,) for line in (*lines[:most], *more)), ("",))
+    yield from named_rows(caption, ((line,) for line in _cut(lines, most)), ("",))
+
+
+def _cut(lines: Sequence[str], most: int) -> Sequence[str]:
+    return (*lines[:most], f"and {len(lines) - most} more") if len(lines) > most else lines
 
 
 def _rows(one: TouchedFunction, series: str) -> Iterator[tuple[str, str]]:
@@ -279,12 +280,6 @@ def _rows(one: TouchedFunction, series: str) -> Iterator[tuple[str, str]]:
         ("asked", one.asks),
     )
     return ((name, text) for name, told in rows if (text := ", ".join(told)))
-
-
-def _first(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = len(names) - _MOST_OTHERS
-    return ", ".join(names[:_MOST_OTHERS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _how(one: KernelFunction, found: MailedPatches) -> str:

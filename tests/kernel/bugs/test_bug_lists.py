@@ -17,8 +17,8 @@ from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import BugField, all_bugs, bug, bugs_with
 from pfnlab.verbs.bug_list import listed
-from pfnlab.verbs.bugs import BugsRequest
 from pfnlab.verbs.bug_search import bug_findings
+from pfnlab.verbs.bugs import BugsRequest
 
 SRC = Path(__file__).parents[3] / "src" / "pfnlab"
 FREED = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"

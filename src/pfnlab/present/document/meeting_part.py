@@ -6,7 +6,7 @@ Also used for ``replay --json``.
 from collections.abc import Iterator, Sequence
 
 from pfnlab.base.inert import one_line
-from pfnlab.base.units import number_of
+from pfnlab.base.units import first_of_many, number_of
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.hunt.meeting.explain import ShownDifference
 from pfnlab.hunt.meeting.meet import MeetingResult
@@ -79,8 +79,8 @@ def difference_section(
         said.append(f"touched by {'; '.join(commits)}")
     same = list(dict.fromkeys(short(other.says, machines) for other in others))
     if same:
-        said.append(f"of the same cause: {'; '.join(same[:_OTHERS])}{_more(same, _OTHERS)}")
-    by = f"shown by {', '.join(first.shown_by[:_SHOWN])}{_more(first.shown_by, _SHOWN)}"
+        said.append(f"of the same cause: {first_of_many(same, _OTHERS, '; ')}")
+    by = f"shown by {first_of_many(first.shown_by, _SHOWN)}"
     return Chapter(
         f"{number}. {short(first.says, machines)}",
         (
@@ -89,10 +89,6 @@ def difference_section(
             Bullets((*first.seen, by, *said)),
         ),
     )
-
-
-def _more(items: Sequence[str], most: int) -> str:
-    return f" and {len(items) - most} more" if len(items) > most else ""
 
 
 def _blocks(content: MeetingResult) -> Iterator[Block]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pfnlab.base.units import number_of
+from pfnlab.base.units import first_of_many, number_of
 from pfnlab.hunt.meeting.rules_between import RuleChange, RulesBetween, SeenChange
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells, headed
 from pfnlab.present.document.part import Part, part_of_result
@@ -70,13 +70,10 @@ def _lines(change: RuleChange) -> Iterator[str]:
         else:
             yield change.seen.field
     if change.others:
-        more = len(change.others) - _NAMED
-        yield f"also in {', '.join(change.others[:_NAMED])}{f' and {more} more' if more > 0 else ''}"
+        yield f"also in {first_of_many(change.others, _NAMED)}"
 
 
 def _values(seen: SeenChange) -> Iterator[str]:
     """Yield the lines of the field without the change, and with it."""
     for rule, lines in (("without the change", seen.first), ("with the change", seen.second)):
-        more = len(lines) - _LINES
-        said = "; ".join(lines[:_LINES]) + (f" and {more} more" if more > 0 else "")
-        yield f"{seen.field} {rule}: {said or '-'}"
+        yield f"{seen.field} {rule}: {first_of_many(lines, _LINES, '; ') or '-'}"
