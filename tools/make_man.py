@@ -64,8 +64,8 @@ def _page(page: VerbPage, pages: list[VerbPage]) -> str:
     below = [other for other in pages if other.words[:-1] == page.words and other.words]
     lines += _rows("VERBS", [(_bold(other.words[-1]), other.summary) for other in below])
     lines += [".SH EXAMPLES"]
-    for example in page.examples:
-        lines += [".TP", f".B {_text(example.line)}", _text(f"{example.says}.")]
+    for line, says in page.examples:
+        lines += [".TP", f".B {_text(line)}", _text(f"{says}.")]
     codes = page.exit_codes or next(iter(pages)).exit_codes
     lines += [".SH EXIT STATUS", _text(codes.removeprefix("Exit codes: "))]
     lines += _rows("FILES", [(_bold(file), says) for file, says in _FILES])
@@ -94,7 +94,7 @@ def _synopsis(page: VerbPage) -> list[str]:
 
 def _names(row: VerbOption) -> str:
     value = f" \\fI{_text(row.metavar)}\\fR" if row.metavar else ""
-    return ", ".join(_bold(name) for name in row.names) + value
+    return ", ".join(_bold(name) for name in row.all_names) + value
 
 
 def _rows(heading: str, rows: list[tuple[str, str]]) -> list[str]:

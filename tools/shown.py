@@ -299,7 +299,7 @@ def _unknown(form: str) -> str | None:
 
 
 def _options(page: VerbPage) -> set[str]:
-    return {name for row in page.options for name in row.names}
+    return {name for row in page.options for name in row.all_names}
 
 
 def main(argv: Sequence[str]) -> int:

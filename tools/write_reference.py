@@ -64,12 +64,12 @@ def _verb(verb: VerbPage) -> str:
     rows = [(_bars(f"`{one.word}`"), _plain(one.says or "-")) for one in verb.arguments]
     rows += [(_option(one), _plain(one.says or "-")) for one in verb.options]
     said += ("\n" + table(("argument, option", "meaning"), rows)) if rows else ""
-    shown = [(_bars(f"`{example.line}`"), f"{_plain(example.says)}.") for example in verb.examples]
+    shown = [(_bars(f"`{line}`"), f"{_plain(says)}.") for line, says in verb.examples]
     return said + ("\n" + table(("example", "what it does"), shown) if shown else "")
 
 
 def _option(one: VerbOption) -> str:
-    return _bars(f"`{', '.join(one.names)}{f' {one.metavar}' if one.metavar else ''}`")
+    return _bars(f"`{', '.join(one.all_names)}{f' {one.metavar}' if one.metavar else ''}`")
 
 
 def _bars(cell: str) -> str:

@@ -30,7 +30,7 @@ PAGES = verb_pages()
 
 def values(*words: str) -> list[str]:
     """The candidates for the last of *words*."""
-    return [candidate.value for candidate in candidates(words[:-1], words[-1])]
+    return list(candidates(words[:-1], words[-1]))
 
 
 @for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
@@ -153,7 +153,7 @@ def test_places_follow_a_seam_and_a_dot(seam: str) -> None:
 def test_seams_are_those_of_the_model() -> None:
     """Their names, and the folders of their policies."""
     assert tuple(FOLDERS) == SEAM_NAMES
-    assert [candidate.value for candidate in changes("")] == [f"{seam}=" for seam in SEAM_NAMES]
+    assert list(changes("")) == [f"{seam}=" for seam in SEAM_NAMES]
 
 
 def test_switches_are_on_or_off() -> None:

@@ -13,13 +13,12 @@ from for_each import for_each
 
 from pfnlab.base.errors import Misuse
 from pfnlab.cli.reader import read
-from pfnlab.cli.verb_modules import module_of
-from pfnlab.cli.verbs import Example, VerbPage, verb_pages
+from pfnlab.cli.verbs import VerbPage, module_of, verb_pages
 
 ROOT = Path(__file__).parents[2]
 PAGES = verb_pages()
 ALL = [example for page in PAGES for example in page.examples]
-LINES = sorted({example.line for example in ALL})
+LINES = sorted({line for line, _ in ALL})
 
 #: What needs another machine, the network, a browser, minutes, or the user's own files.
 COSTLY = (
@@ -96,7 +95,7 @@ def test_every_module_of_verbs_is_in_the_help() -> None:
 @for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_an_example_is_of_its_verb(page: VerbPage) -> None:
     """The first example of a verb uses it."""
-    assert f"pfnlab {page.name}".rstrip() in page.examples[0].line
+    assert f"pfnlab {page.name}".rstrip() in page.examples[0][0]
 
 
 def shown_lines() -> set[str]:
@@ -143,10 +142,10 @@ def test_help_ends_with_the_examples(page: VerbPage, ask: Callable[..., Answer])
     ]
 
 
-@for_each("example", ALL, ids=lambda example: example.line)
-def test_what_an_example_says_is_a_phrase(example: Example) -> None:
+@for_each("example", ALL, ids=lambda example: example[0])
+def test_what_an_example_says_is_a_phrase(example: tuple[str, str]) -> None:
     """A full stop is put behind it where one is needed."""
-    assert example.says[0].isupper() and example.says[-1].isalnum()
+    assert example[1][0].isupper() and example[1][-1].isalnum()
 
 
 @pytest.mark.parametrize(

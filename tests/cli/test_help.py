@@ -6,11 +6,10 @@ import pytest
 from asking import Ask
 from for_each import for_each
 
-from pfnlab.cli.verb_modules import MOVED
-from pfnlab.cli.verbs import verb_pages
+from pfnlab.cli.verbs import MOVED, verb_pages
 
 VERBS = [page.words for page in verb_pages()]
-EXAMPLES = {example.line for page in verb_pages() for example in page.examples}
+EXAMPLES = {line for page in verb_pages() for line, _ in page.examples}
 
 
 @for_each("words", VERBS, ids=" ".join)

@@ -13,8 +13,7 @@ from asking import Answer, Ask, open_with
 
 from pfnlab.base.processes import processors
 from pfnlab.checker.review import review as reviewing
-from pfnlab.cli.verb_modules import option_fields
-from pfnlab.cli.verbs import verb_pages
+from pfnlab.cli.verbs import options_of, verb_pages
 from pfnlab.hunt.fuzz import rounds
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -172,8 +171,7 @@ def test_a_tree_is_not_tried_with_too_many_jobs(ask: Ask) -> None:
 
 def test_every_verb_with_jobs_has_the_same_bound() -> None:
     """A new one gets it from the common option."""
-    fields = [field for page in verb_pages() for field in option_fields(page.name)]
-    options = [field.option for field in fields if "--jobs" in field.names]
+    options = [one for page in verb_pages() for one in options_of(page.name) if "--jobs" in one.names]
 
     assert [] == [option for option in options if option.check is None]
     assert 11 == len(options)

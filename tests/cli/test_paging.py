@@ -95,8 +95,7 @@ def test_a_file_is_never_paged(pager: Path) -> None:
 
 def test_requests_that_print_as_they_go_say_so() -> None:
     """A pager would hold their output back until the end."""
-    from pfnlab.cli.verb_modules import request_of
-    from pfnlab.cli.verbs import verb_pages
+    from pfnlab.cli.verbs import request_of, verb_pages
 
     gradual = {page.name for page in verb_pages() if getattr(request_of(page.name), "gradual", False)}
 

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.cli.reader import CommandLine, perform_words, read
-from pfnlab.cli.verb_modules import help_of, loaded, option_fields, request_of
-from pfnlab.cli.verbs import page_of, verb_pages
+from pfnlab.cli.verbs import help_of, loaded, options_of, page_of, request_of, verb_pages
 from pfnlab.present.document.blocks import Paragraph
 from pfnlab.verbs.option import Option
 
@@ -187,7 +186,7 @@ def test_a_verb_or_a_group_is_named(words: tuple[str, ...], says: str) -> None:
 @given(st.sampled_from([page.name for page in verb_pages()]), st.data())
 def test_no_option_takes_an_empty_word(verb: str, data: st.DataObject) -> None:
     """Whatever it is for, and however it is written."""
-    fields = [field for field in option_fields(verb) if field.names and field.forms]
+    fields = [field for field in options_of(verb) if field.names and field.forms]
     if not fields:
         return
     field = data.draw(st.sampled_from(fields))
@@ -259,7 +258,7 @@ def test_a_page_has_every_field() -> None:
         (("-n", "--many"), "N", "So many.", "default: 2; 1<=x<=9"),
         (("--folder",), "DIR", "Where.", "default: found"),
         (("--share",), "S", "A part.", "x>=0"),
-    ] == [(row.names, row.metavar, row.says, row.limits) for row in rows]
+    ] == [(row.all_names, row.metavar, row.says, row.limits) for row in rows]
 
 
 #: Every verb that has a request, by its whole name.
@@ -278,7 +277,7 @@ def test_the_help_of_a_verb_is_that_of_its_module_or_request(ask: Ask, verb: str
 @for_each("verb", VERBS)
 def test_an_argument_that_takes_all_is_the_last(verb: str) -> None:
     """Nothing would be left for one behind it."""
-    arguments = [field.is_several for field in option_fields(verb) if field.option.positional]
+    arguments = [field.many for field in options_of(verb) if not field.names]
 
     assert True not in arguments[:-1]
 

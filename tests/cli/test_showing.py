@@ -14,9 +14,8 @@ from terminals import Clock, Screen
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.result import PlainText
-from pfnlab.cli import verb_modules as module
-from pfnlab.cli.verb_modules import function_of, loaded, performed, request_of
-from pfnlab.cli.verbs import verb_pages
+from pfnlab.cli import verbs as module
+from pfnlab.cli.verbs import function_of, loaded, performed, request_of, verb_pages
 
 #: Verbs that have no end of their own: nobody waits for it.
 ENDLESS = frozenset({"explore", "mcp"})

@@ -12,7 +12,7 @@ import pytest
 from having import ASKED, EVERY_SERIES, bootable, have
 
 from pfnlab.base.result import Outcome
-from pfnlab.cli.verb_modules import performed
+from pfnlab.cli.verbs import performed
 from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running import bench

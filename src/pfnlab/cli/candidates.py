@@ -1,7 +1,8 @@
 """Possible values: machines, versions, scopes, properties, policies, programs, files.
 
 A value ends in one of :data:`OPEN` if more can follow. Every function here must be quick because it runs each
-time Tab is pressed, so each imports only what it needs.
+time Tab is pressed, so each imports only what it needs. Each takes the word typed so far, and may list values
+that do not begin with it too.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pfnlab.kernel.policies import FOLDERS
 
@@ -19,111 +20,89 @@ OPEN = (":", ",", "=", "/")
 #: The maximum number of directory entries that are read.
 _MOST_ENTRIES = 2000
 
-
-class Candidate(NamedTuple):
-    """A candidate: the whole word, and a short description (may be empty)."""
-
-    value: str
-    says: str = ""
-
-
-#: Lists the candidates for the word typed so far; may list others too.
-Values = Callable[[str], Iterable[Candidate]]
+#: Lists the candidates for the word typed so far.
+Values = Callable[[str], Iterable[str]]
 
 
 def words(*choices: str) -> Values:
-    """List these words."""
-    return lambda typed: map(Candidate, choices)
+    """List these words; none for numbers and names chosen by the user."""
+    return lambda typed: choices
 
 
 def either(*kinds: Values) -> Values:
     """List the values of all *kinds*."""
-    return lambda typed: (candidate for kind in kinds for candidate in kind(typed))
+    return lambda typed: (value for kind in kinds for value in kind(typed))
 
 
-def nothing(typed: str) -> Iterator[Candidate]:
-    """List nothing; for numbers and names chosen by the user."""
-    yield from ()
+def _behind(prefix: str, values: Iterable[str]) -> Iterator[str]:
+    return (prefix + value for value in values)
 
 
 # Kernels and machines.
 
 
-def series(typed: str) -> Iterator[Candidate]:
+def series(typed: str) -> Iterable[str]:
     """List every series that has a profile."""
     from pfnlab.kernel.policies.releases import RELEASES, version_key
 
-    yield from (Candidate(name, "series") for name in sorted(RELEASES, key=version_key, reverse=True))
+    return sorted(RELEASES, key=version_key, reverse=True)
 
 
-def versions(typed: str) -> Iterator[Candidate]:
+def versions(typed: str) -> Iterable[str]:
     """List every known exact version."""
     from pfnlab.kernel.policies.known_kernels import known_versions
 
-    yield from (Candidate(version, "known version") for version in known_versions())
+    return known_versions()
 
 
-def offered_series(typed: str) -> Iterator[Candidate]:
-    """List every series of the distribution's kernels."""
-    from pfnlab.kernel.policies.releases import CONFIRMED
-
-    yield from (Candidate(name, "series") for name in reversed(CONFIRMED))
-
-
-def built(typed: str) -> Iterator[Candidate]:
+def built(typed: str) -> Iterable[str]:
     """List every kernel built on this host."""
     from pfnlab.lab.images.cache import cache_root
 
     if not (cache_root() / "built").is_dir():
-        return
+        return ()
     from pfnlab.lab.building.built import built_kernels
 
-    yield from (Candidate(kernel.name, f"built from {kernel.source}") for kernel in built_kernels())
+    return (kernel.name for kernel in built_kernels())
 
 
-def _point(typed: str) -> Values:
+def _point(typed: str) -> Iterable[str]:
     """List exact versions, but only after a series has been typed, because otherwise there are too many."""
-    return versions if typed.count(".") >= 1 else nothing
+    return versions(typed) if "." in typed else ()
 
 
-def kernels(typed: str) -> Iterator[Candidate]:
+def kernels(typed: str) -> Iterable[str]:
     """List stock kernels by series or version."""
-    yield from either(offered_series, _point(typed))(typed)
+    from pfnlab.kernel.policies.releases import CONFIRMED
+
+    return (*reversed(CONFIRMED), *_point(typed))
 
 
-def own_kernels(typed: str) -> Iterator[Candidate]:
-    """List stock kernels, kernels built on this host, and files."""
-    yield from either(kernels, built, paths())(typed)
+#: Stock kernels, kernels built on this host, and files.
+own_kernels = either(kernels, built, lambda typed: paths()(typed))
 
 
-def models(typed: str) -> Iterator[Candidate]:
+def models(typed: str) -> Iterable[str]:
     """List models such as ``model:7.2``; after a comma, changes to the model."""
-    kind, colon, rest = typed.partition(":")
-    if not colon or kind != "model":
-        yield Candidate("model:", "the rules of a kernel")
-        return
-    name, comma, _ = rest.partition(",")
-    if comma:
+    kind, _, rest = typed.partition(":")
+    if kind != "model" or ":" not in typed:
+        return ("model:",)
+    if "," in rest:
         done = typed[: typed.rindex(",") + 1]
-        for change in _changes(typed[len(done) :]):
-            yield Candidate(done + change.value, change.says)
-        return
-    for kernel in either(series, _point(name), built)(name):
-        yield Candidate(f"model:{kernel.value}", kernel.says)
+        return _behind(done, _changes(typed[len(done) :]))
+    return _behind("model:", either(series, _point, built)(rest))
 
 
-def machines(typed: str) -> Iterator[Candidate]:
+def machines(typed: str) -> Iterable[str]:
     """List models and real kernels."""
-    yield from models(typed)
-    kind, colon, rest = typed.partition(":")
-    if not colon:
-        yield Candidate("qemu:", "a real kernel")
-    elif kind == "qemu":
-        for kernel in own_kernels(rest):
-            yield Candidate(f"qemu:{kernel.value}", kernel.says)
+    kind, _, rest = typed.partition(":")
+    return (
+        *models(typed),
+        *(_behind("qemu:", own_kernels(rest)) if kind == "qemu" and ":" in typed else ("qemu:",)),
+    )
 
 
-def _changes(typed: str) -> Iterator[Candidate]:
+def _changes(typed: str) -> Iterable[str]:
     """List the candidates after the comma in a model."""
     name, equals, value = typed.partition("=")
     seam, dot, _ = name.partition(".")
@@ -133,57 +112,44 @@ def _changes(typed: str) -> Iterator[Candidate]:
         from pfnlab.kernel.mm.profile import Profile
         from pfnlab.kernel.policies.seams import PLACES
 
-        yield from (Candidate(f"{seam}=", f"a {seam} of your own") for seam in FOLDERS)
         # The places of the seam, after its dot.
-        for place in PLACES.get(seam, ()) if dot else ():
-            yield Candidate(f"{seam}.{place}=", f"a {seam} at this place only")
-        yield Candidate("config=", "a kernel's .config")
-        yield Candidate("without=", "a commit reverted")
-        yield Candidate("with=", "a commit added")
+        places = [f"{seam}.{place}" for place in PLACES.get(seam, ()) if dot]
         switches = sorted(field.name for field in dataclasses.fields(Profile) if field.type == "bool")
-        yield from (Candidate(f"{switch}=", "on or off") for switch in switches)
-        return
+        return [f"{one}=" for one in (*FOLDERS, *places, "config", "without", "with", *switches)]
     kinds: Values = words("on", "off")
     if seam in FOLDERS:
         kinds = either(lambda _: _of_seam(seam), paths(".py"))
     elif name == "config":
         kinds = paths()
     elif name in ("with", "without"):
-        kinds = nothing
-    yield from (Candidate(f"{name}={found.value}", found.says) for found in kinds(value))
+        kinds = words()
+    return _behind(f"{name}=", kinds(value))
 
 
 # Policies.
 
 
-def _of_seam(seam: str) -> Iterator[Candidate]:
-    for module in sorted(
-        files("pfnlab.kernel.policies").joinpath(FOLDERS[seam]).iterdir(), key=lambda file: file.name
-    ):
-        if module.name.endswith(".py") and not module.name.startswith("_"):
-            with module.open(encoding="utf-8") as source:
-                says = source.readline().strip().strip('"')
-            yield Candidate(module.name.removesuffix(".py"), says)
+def _of_seam(seam: str) -> Iterator[str]:
+    folder = files("pfnlab.kernel.policies").joinpath(FOLDERS[seam])
+    names = (file.name for file in folder.iterdir())
+    yield from sorted(name[:-3] for name in names if name.endswith(".py") and not name.startswith("_"))
     if seam == "tracker":
         from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 
-        yield from (Candidate(name, says) for name, says in VM_PAT_ERAS.items())
+        yield from VM_PAT_ERAS
 
 
-def policies(typed: str) -> Iterator[Candidate]:
+def policies(typed: str) -> Iterable[str]:
     """List the policies of all seams by name, and the profiles."""
-    for seam in FOLDERS:
-        yield from _of_seam(seam)
-    yield from series(typed)
+    return (*(name for seam in FOLDERS for name in _of_seam(seam)), *series(typed))
 
 
-def changes(typed: str) -> Iterator[Candidate]:
+def changes(typed: str) -> Iterable[str]:
     """List changes such as ``flush=end_vma``: a seam and one of its policies."""
     seam, equals, _ = typed.partition("=")
-    if seam in FOLDERS and equals:
-        yield from (Candidate(f"{seam}={name}", says) for name, says in _of_seam(seam))
-    elif not equals:
-        yield from (Candidate(f"{name}=", f"a {name} of your own") for name in FOLDERS)
+    if not equals:
+        return (f"{name}=" for name in FOLDERS)
+    return _behind(f"{seam}=", _of_seam(seam)) if seam in FOLDERS else ()
 
 
 # Claims. Reading their files completely would take too long for a completion.
@@ -198,116 +164,94 @@ def _claim_tables() -> Iterator[tuple[str, dict[str, Any]]]:
         yield file.removesuffix(".toml"), tomllib.loads(folder.joinpath(file).read_text(encoding="utf-8"))
 
 
-def discussions(typed: str) -> Iterator[Candidate]:
+def discussions(typed: str) -> Iterable[str]:
     """List discussions by number."""
-    yield from (Candidate(number, table["title"]) for number, table in _claim_tables())
+    return (number for number, _ in _claim_tables())
 
 
-def claim_numbers(typed: str) -> Iterator[Candidate]:
-    """List the numbers of claims, with their texts."""
-    for discussion, table in _claim_tables():
-        claims = (claim for message in table["message"] for claim in message["claim"])
-        yield from (
-            Candidate(f"{discussion}.{count}", claim["words"]) for count, claim in enumerate(claims, start=1)
-        )
+def claim_numbers(typed: str) -> Iterable[str]:
+    """List the numbers of claims."""
+    for number, table in _claim_tables():
+        count = sum(len(message["claim"]) for message in table["message"])
+        yield from (f"{number}.{claim}" for claim in range(1, count + 1))
 
 
-def thread_numbers(typed: str) -> Iterator[Candidate]:
-    """List the numbers of threads with their titles, and the numbers of defects with their effects."""
+def thread_numbers(typed: str) -> Iterable[str]:
+    """List the numbers of threads and of their defects."""
     from pfnlab.discussions.posted_threads import posted_threads
 
     for one in posted_threads():
-        yield Candidate(one.number, one.title)
-        yield from (Candidate(defect.number, defect.scenario) for defect in one.defects)
+        yield from (one.number, *(defect.number for defect in one.defects))
 
 
-def claim_authors(typed: str) -> Iterator[Candidate]:
+def claim_authors(typed: str) -> Iterable[str]:
     """List the authors of claims."""
-    names = {message["who"] for _, table in _claim_tables() for message in table["message"]}
-    yield from map(Candidate, sorted(names))
+    return sorted({message["who"] for _, table in _claim_tables() for message in table["message"]})
 
 
-# Bugs.
-
-
-def bug_names(typed: str) -> Iterator[Candidate]:
-    """List the numbers of bugs with their titles, and the bugs' CVEs."""
+def bug_names(typed: str) -> Iterable[str]:
+    """List the numbers of bugs, and their CVEs."""
     from pfnlab.kernel.bugs.known_bugs import all_bugs
 
-    for one in all_bugs():
-        yield Candidate(one.number, one.title)
-        if one.cve:
-            yield Candidate(one.cve, one.title)
+    return (name for one in all_bugs() for name in (one.number, one.cve) if name)
 
 
-# Help.
-
-
-def helped_words(typed: str) -> Iterator[Candidate]:
+def helped_words(typed: str) -> Iterable[str]:
     """List the commands, glossary words, bugs and properties."""
     from pfnlab.kernel.functions.rule_texts import glossary
     from pfnlab.verbs.pfnlab import VERBS
 
-    yield from (Candidate(name, "command") for name in VERBS)
-    yield from (Candidate(name, says) for name, says in glossary().items() if name.isidentifier())
-    yield from bug_names(typed)
-    yield from _properties()
+    return (*VERBS, *filter(str.isidentifier, glossary()), *bug_names(typed), *_properties())
 
 
 # Checks and runs.
 
 
-def scopes(typed: str) -> Iterator[Candidate]:
+def scopes(typed: str) -> Iterable[str]:
     """List scopes by name."""
     from pfnlab.checker.scopes.scope import scope_names
 
-    yield from (Candidate(name, "scope") for name in scope_names())
+    return scope_names()
 
 
-def swept_scopes(typed: str) -> Iterator[Candidate]:
+def swept_scopes(typed: str) -> Iterable[str]:
     """List scopes of sweeps by name."""
     from pfnlab.hunt.sweep.swept_cells import scopes as names
 
-    yield from (Candidate(name, "scope of a sweep") for name in names())
+    return names()
 
 
-def properties(typed: str) -> Iterator[Candidate]:
+def properties(typed: str) -> Iterable[str]:
     """List properties, and the seams that each stand for several."""
-    yield from (Candidate(seam, f"the properties of the {seam}") for seam in FOLDERS)
-    yield from _properties()
+    return (*FOLDERS, *_properties())
 
 
-def _properties() -> Iterator[Candidate]:
+def _properties() -> Iterator[str]:
     """List the properties of models from the source of their judges, which take too long to import."""
     for source in sorted(files("pfnlab").joinpath("checker/scopes").iterdir(), key=lambda file: file.name):
         if source.name.endswith("_judges.py"):
-            names = re.findall(r"^@.*?^def (\w+)", source.read_text(encoding="utf-8"), re.M | re.S)
-            yield from (Candidate(name, "property") for name in names)
+            yield from re.findall(r"^@.*?^def (\w+)", source.read_text(encoding="utf-8"), re.M | re.S)
 
 
-def fields(typed: str) -> Iterator[Candidate]:
+def fields(typed: str) -> Iterable[str]:
     """List observation fields, separated by commas, each at most once."""
     from pfnlab.programs.runs.compare import FIELDS
 
     done = typed[: typed.rfind(",") + 1]
-    yield from (Candidate(done + field) for field in FIELDS if field not in done.split(","))
+    return (done + field for field in FIELDS if field not in done.split(","))
 
 
-def program_names(typed: str) -> Iterator[Candidate]:
+def program_names(typed: str) -> Iterable[str]:
     """List the library's programs by name; after a folder and a slash, those in the folder."""
     from pfnlab.programs.lang.library import ALL, library_paths, long_name
 
-    yield Candidate(ALL, "all programs of the library")
-
-    for path in library_paths():
-        name = long_name(path) if "/" in typed else path.stem
-        yield Candidate(name, f"program of {path.parent.name}")
+    return (ALL, *(long_name(path) if "/" in typed else path.stem for path in library_paths()))
 
 
 def paths(*endings: str) -> Values:
     """List folders, and files with one of these extensions (or all files); hidden ones only after a dot."""
 
-    def listed(typed: str) -> Iterator[Candidate]:
+    def listed(typed: str) -> Iterator[str]:
         head, _, start = typed.rpartition("/")
         folder = Path(f"{head}/" if typed.startswith("/") or head else ".").expanduser()
         prefix = typed[: len(typed) - len(start)]
@@ -318,13 +262,13 @@ def paths(*endings: str) -> Values:
             if not shown or not entry.name.startswith(start):
                 continue
             if entry.is_dir():
-                yield Candidate(f"{prefix}{entry.name}/")
+                yield f"{prefix}{entry.name}/"
             elif entry.name.endswith(endings or ("",)):
-                yield Candidate(prefix + entry.name)
+                yield prefix + entry.name
 
     return listed
 
 
-def folders(typed: str) -> Iterator[Candidate]:
+def folders(typed: str) -> Iterable[str]:
     """List folders only."""
-    return (candidate for candidate in paths()(typed) if candidate.value.endswith("/"))
+    return (path for path in paths()(typed) if path.endswith("/"))

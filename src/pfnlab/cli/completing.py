@@ -2,13 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from pfnlab.cli import candidates as values
-from pfnlab.cli.candidates import Candidate, Values
-from pfnlab.cli.verb_modules import ALIASES
-from pfnlab.cli.verbs import HELP, VerbOption, page_of, paragraphs_of
+from pfnlab.cli.candidates import Values
+from pfnlab.cli.verbs import ALIASES, HELP, VerbOption, page_of, paragraphs_of
 from pfnlab.verbs.help import SHELLS
 
 _FILES = values.paths()
@@ -56,9 +55,9 @@ BY_METAVAR: dict[str, Values] = {
     "ARCH": values.words("x86_64", "i386", "arm64", "arm", "riscv", "powerpc", "s390", "loongarch"),
     "ERRNO": values.words("EACCES", "EAGAIN", "EBUSY", "EINVAL", "ENODEV", "ENOMEM", "ENXIO", "EPERM"),
     "LEVEL": values.words("memory", "proc", "end"),
-    "WORD": values.nothing,
-    **dict.fromkeys(("N", "A:B", "S", "BDF", "PID", "SECONDS", "MIB", "DAYS", "URI"), values.nothing),
-    **dict.fromkeys(("NAME", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.nothing),
+    "WORD": values.words(),
+    **dict.fromkeys(("N", "A:B", "S", "BDF", "PID", "SECONDS", "MIB", "DAYS", "URI"), values.words()),
+    **dict.fromkeys(("NAME", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.words()),
 }
 
 #: The same for placeholders that mean something else in one verb.
@@ -66,7 +65,7 @@ BY_PLACE: dict[tuple[str, str], Values] = {
     ("help", "WORD"): values.helped_words,
     ("check", "--property"): values.properties,
     ("fuzz", "SCOPE"): values.swept_scopes,
-    ("review", "DESIGN"): values.nothing,
+    ("review", "DESIGN"): values.words(),
     ("policies show", "NAME"): values.policies,
     ("litmus show", "NAME"): values.program_names,
     ("litmus copy", "NAME"): values.program_names,
@@ -80,10 +79,12 @@ BY_PLACE: dict[tuple[str, str], Values] = {
 _CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)+")
 
 
-def candidates(before: Sequence[str], typed: str) -> list[Candidate]:
-    """Return the candidates for the word *typed* after the words *before*, in the order shown."""
-    found = dict.fromkeys(one for one in _at(before, typed) if one.value.startswith(typed))
-    return list({one.value: one for one in reversed(found)}.values())[::-1]
+def candidates(before: Sequence[str], typed: str) -> dict[str, str]:
+    """Return the candidates for the word *typed* after the words *before*, in the order shown.
+
+    A verb or option has a description.
+    """
+    return {value: says for value, says in _at(before, typed).items() if value.startswith(typed)}
 
 
 def values_of(verb: str, row: VerbOption) -> Values | None:
@@ -96,7 +97,7 @@ def values_of(verb: str, row: VerbOption) -> Values | None:
     return BY_METAVAR.get(row.metavar)
 
 
-def _at(before: Sequence[str], typed: str) -> Iterable[Candidate]:
+def _at(before: Sequence[str], typed: str) -> dict[str, str]:
     page = page_of("")
     awaited: list[VerbOption] = []
     used: set[str] = set()
@@ -108,13 +109,13 @@ def _at(before: Sequence[str], typed: str) -> Iterable[Candidate]:
             ended = True
         elif word.startswith("-") and len(word) > 1 and not ended:
             name, equals, _ = word.partition("=")
-            row = next((row for row in page.options if name in row.names), None)
-            used |= set(row.names) if row is not None and not row.many else set()
-            awaited = [row] * (row.values - bool(equals)) if row is not None else []
+            row = next((row for row in page.options if name in row.all_names), None)
+            used |= set(row.all_names) if row is not None and not row.many else set()
+            awaited = [row] * (len(row.forms) - bool(equals)) if row is not None else []
         elif page.verbs:
             verb = word if page.name else ALIASES.get(word, word)
             if verb not in page.verbs:
-                return []
+                return {}
             page, used = page_of(f"{page.name} {verb}".strip()), set()
         else:
             given += 1
@@ -122,25 +123,24 @@ def _at(before: Sequence[str], typed: str) -> Iterable[Candidate]:
         return _values(page.name, awaited[0], typed)
     name, equals, value = typed.partition("=")
     if typed.startswith("-") and not ended:
-        row = next((row for row in page.options if equals and name in row.names and row.values), None)
+        row = next((row for row in page.options if equals and name in row.names and row.forms), None)
         if row is not None:
-            return (one._replace(value=f"{name}={one.value}") for one in _values(page.name, row, value))
+            return {f"{name}={one}": "" for one in _values(page.name, row, value)}
         return _options(page.options, used)
     if page.verbs:
-        says = ((name, paragraphs_of(f"{page.name} {name}".strip())[0]) for name in page.verbs)
-        return (Candidate(name, _sentence(text)) for name, text in says)
+        return {name: _sentence(paragraphs_of(f"{page.name} {name}".strip())[0]) for name in page.verbs}
     row = next((row for number, row in enumerate(page.arguments) if row.many or number == given), None)
     return _values(page.name, row, typed) if row is not None else _options(page.options, used)
 
 
-def _options(rows: Sequence[VerbOption], used: set[str]) -> Iterator[Candidate]:
-    for row in (*rows, HELP):
-        if not used.intersection(row.names):
-            yield from (Candidate(name, _sentence(row.says)) for name in row.names if name.startswith("--"))
+def _options(rows: Sequence[VerbOption], used: set[str]) -> dict[str, str]:
+    free = (row for row in (*rows, HELP) if not used.intersection(row.all_names))
+    return {name: _sentence(row.says) for row in free for name in row.all_names if name.startswith("--")}
 
 
-def _values(verb: str, row: VerbOption, typed: str) -> Iterable[Candidate]:
-    return (values_of(verb, row) or values.nothing)(typed)
+def _values(verb: str, row: VerbOption, typed: str) -> dict[str, str]:
+    known = values_of(verb, row)
+    return dict.fromkeys(known(typed), "") if known is not None else {}
 
 
 def _sentence(text: str) -> str:
@@ -168,8 +168,8 @@ def answer(words: Sequence[str]) -> str:
             breaks, line = rest
             before, typed = _cut(line)
             return "".join(f"{_for_bash(one, typed, breaks)}\n" for one in candidates(before, typed))
-        before, typed = rest[:-1], rest[-1]
-        return "".join(f"{one.value}\t{one.says}".rstrip("\t") + "\n" for one in candidates(before, typed))
+        found = candidates(rest[:-1], rest[-1])
+        return "".join(f"{one}\t{says}".rstrip("\t") + "\n" for one, says in found.items())
     return ""
 
 
@@ -190,8 +190,8 @@ def _cut(line: str) -> tuple[list[str], str]:
     return words[1:-1], words[-1] if len(words) > 1 else ""
 
 
-def _for_bash(candidate: Candidate, typed: str, breaks: str) -> str:
+def _for_bash(candidate: str, typed: str, breaks: str) -> str:
     """Return the replacement for the last part of *typed* in bash; a complete word is followed by a space."""
     kept = max((typed.rfind(letter) for letter in ":=" if letter in breaks), default=-1) + 1
-    value = _SPECIAL.sub(r"\\\1", candidate.value[kept:])
-    return value if candidate.value.endswith(values.OPEN) else f"{value} "
+    value = _SPECIAL.sub(r"\\\1", candidate[kept:])
+    return value if candidate.endswith(values.OPEN) else f"{value} "

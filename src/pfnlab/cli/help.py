@@ -51,7 +51,7 @@ def first_sentence(group: VerbPage, name: str) -> str:
 
 
 def _names(row: VerbOption) -> str:
-    return ", ".join(row.names) + f" {row.metavar}".rstrip()
+    return ", ".join(row.all_names) + f" {row.metavar}".rstrip()
 
 
 def _meaning(row: VerbOption) -> str:

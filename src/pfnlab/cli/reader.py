@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pfnlab.base.errors import Misuse
-from pfnlab.cli.verb_modules import (
+from pfnlab.cli.verbs import (
     MOVED,
-    OptionField,
+    VerbOption,
     default_of,
     loaded,
-    option_fields,
+    options_of,
+    page_of,
     performed,
     renamed,
     request_of,
@@ -58,7 +59,6 @@ def perform_words(words: Sequence[str], *, pager: bool = False) -> int:
     line = read(words)
     if line.request is None:
         from pfnlab.cli.help import help_text
-        from pfnlab.cli.verbs import page_of
 
         if not line.is_help:
             print(help_text(page_of(line.verb)), end="", file=sys.stderr)
@@ -126,36 +126,36 @@ def _before_verb(group: str, words: list[str]) -> tuple[list[str], list[str]]:
     """Return the options of the group itself, and the words after them."""
     at = 0
     while at < len(words) and words[at].startswith("-"):
-        takes = next((len(field.forms) for field in option_fields(group) if words[at] in field.names), 0)
+        takes = next((len(field.forms) for field in options_of(group) if words[at] in field.names), 0)
         at += 1 + takes
     return words[:at], words[at:]
 
 
 def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
     """Return the given values by field; None if help was requested. Misuse if a word is not valid."""
-    fields = option_fields(verb)
+    fields = options_of(verb)
     # After two dashes there are only arguments.
     ends = words.index("--") if "--" in words else len(words)
     given, others = _options(verb, fields, words[:ends])
     if given.pop("help", False):
         return None
     if unknown := next((word for word in others if word.startswith("-") and word != "-"), None):
-        known = [*(name for field in fields for name in (*field.names, *field.against)), "--help"]
+        known = [*(name for field in fields for name in field.all_names), "--help"]
         name = unknown.partition("=")[0]
         raise Misuse(f"{_command(verb)} has no option {name}{_instead(name, known, verb)}")
     given |= _arguments(verb, fields, [*others, *words[ends + 1 :]])
-    values = {field.name: _value(field, given[field.name]) for field in fields if field.name in given}
+    values = {field.field: _value(field, given[field.field]) for field in fields if field.field in given}
     for field in fields:
-        if field.name in values and field.option.check is not None:
-            field.option.check(values[field.name])
-        if field.required and field.name not in values:
-            option = f" {field.names[-1]} {_shown(field)}" if field.names else ""
-            raise Misuse(f"{_name(field)} is missing: write {_usage(verb)}{option}")
+        if field.field in values and field.check is not None:
+            field.check(values[field.field])
+        if field.required and field.field not in values:
+            option = f" {field.names[-1]} {field.metavar}" if field.names else ""
+            raise Misuse(f"{_name(field)} is missing: write {page_of(verb).usage}{option}")
     return values
 
 
 def _options(
-    verb: str, fields: Sequence[OptionField], words: Sequence[str]
+    verb: str, fields: Sequence[VerbOption], words: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Return each option's words, one list per use, and the other words; Misuse if a value is missing."""
     from argparse import SUPPRESS, ArgumentError, ArgumentParser
@@ -166,13 +166,13 @@ def _options(
     parser.add_argument("-h", "--help", action="store_true")
     for field in fields:
         if field.form is bool:
-            parser.add_argument(*field.names, dest=field.name, action="store_true")
+            parser.add_argument(*field.names, dest=field.field, action="store_true")
             if field.against:
-                parser.add_argument(*field.against, dest=field.name, action="store_false")
+                parser.add_argument(*field.against, dest=field.field, action="store_false")
         elif field.names:
             # With a number, even 1, Python 3.13 mistakes an option for a value.
             number = len(field.forms) if len(field.forms) > 1 else None
-            parser.add_argument(*field.names, dest=field.name, action="append", nargs=number)
+            parser.add_argument(*field.names, dest=field.field, action="append", nargs=number)
     try:
         given, others = parser.parse_known_args(words)
     except ArgumentError as trouble:
@@ -182,39 +182,39 @@ def _options(
             raise Misuse(f"{' or '.join(names)} takes no value: drop it") from None
         raise _lacking(valued[0], words) from None
     uses = vars(given)
-    options = {name for field in fields for name in (*field.names, *field.against)}
+    options = {name for field in fields for name in field.all_names}
     for field in fields:
-        if field.name not in uses or field.form is bool:
+        if field.field not in uses or field.form is bool:
             continue
         if len(field.forms) == 1:
-            uses[field.name] = [[word] for word in uses[field.name]]
-        elif any(options & {*use} for use in uses[field.name]):
+            uses[field.field] = [[word] for word in uses[field.field]]
+        elif any(options & {*use} for use in uses[field.field]):
             raise _lacking(field, words)
     return uses, others
 
 
-def _lacking(field: OptionField, words: Sequence[str]) -> Misuse:
+def _lacking(field: VerbOption, words: Sequence[str]) -> Misuse:
     """Return the Misuse for an option with too few values."""
     number, name = len(field.forms), field.names[-1]
     needs = "a value" if number == 1 else f"{number} values"
     dashed = [after for word, after in pairwise(words) if word in field.names and after.startswith("-")]
     meant = f", or {name}={dashed[0]} if that is the value" if dashed and number == 1 else ""
-    return Misuse(f"{name} needs {needs}: write {name} {_shown(field)}{meant}")
+    return Misuse(f"{name} needs {needs}: write {name} {field.metavar}{meant}")
 
 
-def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> dict[str, Any]:
+def _arguments(verb: str, fields: Iterable[VerbOption], words: list[str]) -> dict[str, Any]:
     """Return the words for each argument; the last argument may take several. Misuse if too many."""
     given: dict[str, Any] = {}
     for field in fields:
-        if field.option.positional and words:
-            taken, words = (words, []) if field.is_several else (words[:1], words[1:])
-            given[field.name] = [[word] for word in taken]
+        if not field.names and words:
+            taken, words = (words, []) if field.many else (words[:1], words[1:])
+            given[field.field] = [[word] for word in taken]
     if words:
-        raise Misuse(f"unexpected argument: {words[0]!r}; usage: {_usage(verb)}")
+        raise Misuse(f"unexpected argument: {words[0]!r}; usage: {page_of(verb).usage}")
     return given
 
 
-def _value(field: OptionField, uses: Any) -> Any:
+def _value(field: VerbOption, uses: Any) -> Any:
     """Return the value of a field; Misuse if a word is not valid.
 
     :param uses: the value of a flag, otherwise a list of words for each use; the last use counts
@@ -223,18 +223,18 @@ def _value(field: OptionField, uses: Any) -> Any:
         return uses
     values = [
         tuple(_value_of_word(field, form, word) for form, word in zip(field.forms, use, strict=True))
-        for use in (uses if field.is_several else uses[-1:])
+        for use in (uses if field.many else uses[-1:])
     ]
-    if field.is_several:
+    if field.many:
         return tuple(value for (value,) in values)
     return values[0] if len(values[0]) > 1 else values[0][0]
 
 
-def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
+def _value_of_word(field: VerbOption, form: Any, word: str) -> Any:
     """Return *word* as a value of type *form*; Misuse if it is not valid."""
-    name, option = _name(field), field.option
+    name = _name(field)
     if word == "":
-        wanted = "one" if option.positional else f"{name} {_shown(field)}"
+        wanted = f"{name} {field.metavar}" if field.names else "one"
         raise Misuse(f"{name} is empty: write {wanted}{', or drop it' * (not field.required)}")
     if form is str:
         return word
@@ -247,32 +247,21 @@ def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
         # 7.0 counts as an integer too.
         number = form(word.removesuffix(".0") if form is int else word)
     except ValueError:
-        raise Misuse(f"{name} {word} is not {kind}: write {name} {_shown(field)}") from None
-    if option.min is not None and not number >= option.min:
-        raise Misuse(f"{name} {word} is too small: write at least {option.min:g}")
-    if option.max is not None and not number <= option.max:
-        raise Misuse(f"{name} {word} is too large: write at most {option.max:g}")
+        raise Misuse(f"{name} {word} is not {kind}: write {name} {field.metavar}") from None
+    if field.min is not None and not number >= field.min:
+        raise Misuse(f"{name} {word} is too small: write at least {field.min:g}")
+    if field.max is not None and not number <= field.max:
+        raise Misuse(f"{name} {word} is too large: write at most {field.max:g}")
     return number
 
 
-def _shown(field: OptionField) -> str:
-    """Return the placeholder for a field's value in help."""
-    return field.option.metavar or field.name.upper()
-
-
-def _name(field: OptionField) -> str:
+def _name(field: VerbOption) -> str:
     """Return the name of an option or argument for messages."""
-    return (field.names or (_shown(field),))[-1]
+    return (field.names or (field.metavar,))[-1]
 
 
 def _command(verb: str) -> str:
     return f"pfnlab {verb}".rstrip()
-
-
-def _usage(verb: str) -> str:
-    from pfnlab.cli.verbs import page_of
-
-    return page_of(verb).usage
 
 
 def _instead(name: str, known: Sequence[str], verb: str) -> str:

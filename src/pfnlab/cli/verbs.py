@@ -1,37 +1,157 @@
-"""Every verb as data for help, man pages, the reference and completion."""
+"""The verbs of :mod:`pfnlab.verbs` as data: requests, options, help and examples; and how to run them."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from __future__ import annotations
 
-from pfnlab.cli.verb_modules import OptionField, examples_of, groups_of, help_of, option_fields, verbs_of
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from keyword import iskeyword
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+from pfnlab import verbs
+
+if TYPE_CHECKING:
+    from pfnlab.verbs.option import Say
+
+#: Former names of verbs: accepted for one more release, not listed in help.
+ALIASES = {"claims": "discussions"}
 
 
-class Example(NamedTuple):
-    """An example of a verb: a complete command and its effect, as a sentence without a full stop."""
+#: Verbs that are now part of another: not accepted, but the message names the present form.
+MOVED = {
+    "cache": "kernels list --cache",
+    "cache clean": "kernels rm --older DAYS",
+    "campaign check": "campaign run --check",
+    "campaign report": "report --store STORE",
+    "completion": "help --completion",
+    "kernels tested": "kernels list --tested",
+    "new": "litmus new",
+    "results": "campaign results --store STORE",
+    "schema": "help --schema",
+}
 
-    line: str
-    says: str
+
+def renamed(name: str, rest: list[str]) -> tuple[str, list[str]]:
+    """Replace a verb's former name by the present one, with the words that have the old effect."""
+    if name == "claims" and rest[:1] in ([], ["list"]):
+        rest = ["list", "--claims", *rest[1:]]
+    return ALIASES.get(name, name), rest
+
+
+def module_of(verb: str) -> str:
+    """Return the name of *verb*'s module: ``kernels`` for ``kernels fetch``, ``try_`` for ``try``.
+
+    The empty verb is pfnlab itself, in the module ``pfnlab``.
+    """
+    word = verb.partition(" ")[0]
+    return f"{word}_" if iskeyword(word) else word.replace("-", "_") or "pfnlab"
+
+
+def loaded(verb: str) -> Any:
+    """Import and return the module of *verb*."""
+    return import_module(f"{verbs.__name__}.{module_of(verb)}")
+
+
+def verbs_of(verb: str) -> tuple[str, ...]:
+    """Return the verbs of a group in the order used by help; empty if *verb* is not a group."""
+    return () if " " in verb else tuple(getattr(loaded(verb), "VERBS", ()))
+
+
+def default_of(group: str) -> str | None:
+    """Return the verb to run if only *group* is given; None if its help is shown instead."""
+    if hasattr(loaded(group), "perform"):
+        return group
+    return f"{group} list" if "list" in verbs_of(group) else None
+
+
+def function_of(verb: str) -> Any:
+    """Return the function that handles requests for *verb*; None for a group without one."""
+    module, (_, _, name) = loaded(verb), verb.partition(" ")
+    if name:
+        return getattr(module, f"perform_{name}")
+    return getattr(module, "perform", getattr(module, "prepare", None))
+
+
+def request_of(verb: str) -> Any:
+    """Return the request class of *verb*; None for a group without one."""
+    taken_by = function_of(verb)
+    return taken_by and taken_by.__globals__[taken_by.__annotations__["request"]]
+
+
+def performed(verb: str, request: Any, held: Say | None = None) -> int:
+    """Run *verb* with *request* and show the results; return the exit code.
+
+    :param held: takes progress lines instead of standard error
+    """
+    from pfnlab.base.progress import say
+    from pfnlab.base.result import Outcome
+    from pfnlab.cli.showing import show
+
+    outcomes: list[Outcome] = []
+
+    def results() -> Iterator[Any]:
+        for result in function_of(verb)(request, held or say):
+            outcomes.append(result.outcome)
+            yield result
+
+    show(verb, request, results())
+    return Outcome.of_all(outcomes).value
+
+
+# Options.
 
 
 class VerbOption(NamedTuple):
-    """One option or argument of a verb.
+    """An option or argument of a verb: a field of its request.
 
     :param names: ``("-o", "--output")``; empty for an argument
-    :param metavar: the placeholder for its value in help, e.g. ``FILE``; empty if it takes none
     :param says: its help text
-    :param values: the number of values in one use
-    :param many: whether it may be repeated
-    :param required: whether it is required
-    :param limits: its default and bounds, e.g. ``default: 30; x>=0``; empty if it has none
+    :param field: the name of the field; *form*: its type without annotations
+    :param metavar: the placeholder for its value in help, e.g. ``FILE``; empty for a flag
+    :param min: the smallest value; *max*: the largest
+    :param check: called with the given value; raises Misuse if the value is invalid
     """
 
     names: tuple[str, ...]
-    metavar: str
     says: str
-    values: int = 0
-    many: bool = False
+    field: str = ""
+    form: Any = bool
+    metavar: str = ""
+    min: float | None = None
+    max: float | None = None
+    check: Callable[[Any], object] | None = None
     required: bool = False
-    limits: str = ""
+    default: Any = None
+
+    @property
+    def many(self) -> bool:
+        """True if it may be repeated, i.e. its value is a tuple."""
+        return get_origin(self.form) is tuple and get_args(self.form)[1:] == (...,)
+
+    @property
+    def forms(self) -> tuple[Any, ...]:
+        """The types of the words in one use: two for a pair, none for a flag."""
+        if self.form is bool:
+            return ()
+        (form,) = (
+            [one for one in get_args(self.form) if one is not NoneType]
+            if get_origin(self.form) in (Union, UnionType)
+            else [self.form]
+        )
+        if get_origin(form) is not tuple:
+            return (form,)
+        return get_args(form)[:1] if self.many else get_args(form)
+
+    @property
+    def against(self) -> tuple[str, ...]:
+        """The names that unset a flag."""
+        is_set = self.form is bool and self.default is True
+        return tuple(f"--no-{name.removeprefix('--')}" for name in self.names if is_set)
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """The names that set a flag, and those that unset it."""
+        return (*self.names, *self.against)
 
     @property
     def word(self) -> str:
@@ -39,17 +159,62 @@ class VerbOption(NamedTuple):
         word = self.metavar + ("..." if self.many and not self.metavar.endswith("...") else "")
         return word if self.required or word.startswith("[") else f"[{word}]"
 
+    @property
+    def limits(self) -> str:
+        """Its default and bounds, e.g. ``default: 30; x>=0``; empty if it has none."""
+        parts = ["required"] if self.required and self.names else []
+        if self.against:
+            parts.append(f"default: {self.names[0]}")
+        elif not self.required and not (self.default in (None, ()) or self.default is False):
+            parts.append(f"default: {self.default}")
+        if self.min is not None and self.max is not None:
+            parts.append(f"{self.min:g}<=x<={self.max:g}")
+        elif self.min is not None or self.max is not None:
+            parts.append(f"x>={self.min:g}" if self.min is not None else f"x<={self.max:g}")
+        return "; ".join(parts)
+
 
 #: The option that every verb has, and the options of pfnlab itself, which come first.
-HELP = VerbOption(("-h", "--help"), "", "Show this message and exit.")
+HELP = VerbOption(("-h", "--help"), "Show this message and exit.")
 OWN = (
-    VerbOption(("--version",), "", "Print the version."),
-    VerbOption(("--no-pager",), "", "Print long output at once, without a pager."),
+    VerbOption(("--version",), "Print the version."),
+    VerbOption(("--no-pager",), "Print long output at once, without a pager."),
 )
 
 
+def options_of(verb: str) -> list[VerbOption]:
+    """Return the options and arguments of *verb*, in the order of its request's fields."""
+    if (request := request_of(verb)) is None:
+        return []
+    # Help for all verbs works without this import.
+    from msgspec.structs import fields
+
+    from pfnlab.verbs.option import Option
+
+    found = []
+    for field in fields(request):
+        form, *notes = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
+        for note in notes:
+            if isinstance(note, Option):
+                names = () if note.positional else note.names or (f"--{field.name.replace('_', '-')}",)
+                metavar = "" if form is bool else note.metavar or field.name.upper()
+                bounds = note.min, note.max, note.check
+                found.append(
+                    VerbOption(
+                        names, note.help, field.name, form, metavar, *bounds, field.required, field.default
+                    )
+                )
+    return found
+
+
+# Help.
+
+
 class VerbPage(NamedTuple):
-    """A verb with the paragraphs of its help; a group also has its verbs, as one list and by heading."""
+    """A verb with the paragraphs of its help; a group also has its verbs, as one list and by heading.
+
+    :param examples: complete commands, each with its effect, as a sentence without a full stop
+    """
 
     words: tuple[str, ...]
     says: tuple[str, ...]
@@ -57,7 +222,7 @@ class VerbPage(NamedTuple):
     options: tuple[VerbOption, ...]
     verbs: tuple[str, ...]
     groups: tuple[tuple[str, tuple[str, ...]], ...]
-    examples: tuple[Example, ...]
+    examples: tuple[tuple[str, str], ...]
 
     @property
     def name(self) -> str:
@@ -71,7 +236,7 @@ class VerbPage(NamedTuple):
 
     @property
     def paragraphs(self) -> tuple[str, ...]:
-        """The other paragraphs, except the one about exit codes."""
+        """The paragraphs after the first, except the one about exit codes."""
         return tuple(text for text in self.says[1:] if not text.startswith("Exit codes"))
 
     @property
@@ -86,28 +251,24 @@ class VerbPage(NamedTuple):
         return " ".join(["pfnlab", *self.words, "[OPTIONS]", *words])
 
 
-def verb_pages() -> list[VerbPage]:
-    """Return every verb in the order used by help, pfnlab itself first."""
-    return list(_walk(""))
-
-
-def _walk(verb: str) -> Iterator[VerbPage]:
-    yield page_of(verb)
-    for name in verbs_of(verb):
-        yield from _walk(f"{verb} {name}".strip())
+def verb_pages(verb: str = "") -> list[VerbPage]:
+    """Return *verb* and the verbs below it (by default all), in the order used by help."""
+    below = (page for name in verbs_of(verb) for page in verb_pages(f"{verb} {name}".strip()))
+    return [page_of(verb), *below]
 
 
 def page_of(verb: str) -> VerbPage:
     """Return the page of a verb, given its full name."""
-    rows = [(field.option.positional, option_of(field)) for field in option_fields(verb)]
+    options, names = options_of(verb), verbs_of(verb)
+    groups = getattr(loaded(verb), "GROUPS", {"Commands": names}) if names else {}
     return VerbPage(
         tuple(verb.split()),
         paragraphs_of(verb),
-        tuple(row for is_argument, row in rows if is_argument),
-        tuple(row for is_argument, row in rows if not is_argument) or (OWN if not verb else ()),
-        verbs_of(verb),
-        groups_of(verb),
-        tuple(Example(*example) for example in examples_of(verb)),
+        tuple(one for one in options if not one.names),
+        tuple(one for one in options if one.names) or (() if verb else OWN),
+        names,
+        tuple(groups.items()),
+        _examples_of(verb),
     )
 
 
@@ -116,29 +277,20 @@ def paragraphs_of(verb: str) -> tuple[str, ...]:
     return tuple(" ".join(part.split()) for part in help_of(verb).strip().split("\n\n"))
 
 
-def option_of(field: OptionField) -> VerbOption:
-    """Return a field of a request in the form that help describes."""
-    option = field.option
-    return VerbOption(
-        (*field.names, *field.against),
-        "" if field.form is bool else option.metavar or field.name.upper(),
-        option.help,
-        len(field.forms),
-        field.is_several,
-        field.required,
-        "; ".join(_limits(field)),
-    )
+def help_of(verb: str) -> str:
+    """Return the docstring of *verb*; a module is not imported for that, to keep the list of verbs quick."""
+    if " " in verb:
+        return str(request_of(verb).__doc__)
+    return _text_of(f"{module_of(verb)}.py").split('"""', 2)[1]
 
 
-def _limits(field: OptionField) -> Iterator[str]:
-    least, largest = field.option.min, field.option.max
-    if field.required and field.names:
-        yield "required"
-    if field.against:
-        yield f"default: {field.names[0]}"
-    elif not field.required and not (field.default in (None, ()) or field.default is False):
-        yield f"default: {field.default}"
-    if least is not None and largest is not None:
-        yield f"{least:g}<=x<={largest:g}"
-    elif least is not None or largest is not None:
-        yield f"x>={least:g}" if least is not None else f"x<={largest:g}"
+def _examples_of(verb: str) -> tuple[tuple[str, str], ...]:
+    _, _, behind = _text_of("examples.txt").partition(f"\n[{verb or 'pfnlab'}]\n")
+    lines = [line.strip() for line in behind.partition("\n\n")[0].splitlines()]
+    return tuple(zip(lines[::2], lines[1::2], strict=True))
+
+
+def _text_of(name: str) -> str:
+    (folder,) = verbs.__path__
+    with open(f"{folder}/{name}", encoding="utf-8") as file:
+        return file.read()

@@ -30,8 +30,7 @@ from pfnlab.base.worker import End
 from pfnlab.cli.help import help_text
 from pfnlab.cli.reader import read
 from pfnlab.cli.showing import show
-from pfnlab.cli.verb_modules import function_of
-from pfnlab.cli.verbs import page_of
+from pfnlab.cli.verbs import function_of, page_of
 from pfnlab.mcp.verb_tools import ToolCall
 
 #: The maximum size of a reply, in bytes, and of the text in it, in characters.

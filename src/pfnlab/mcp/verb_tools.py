@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import one_line
 from pfnlab.base.spelling import nearest
-from pfnlab.cli.verb_modules import OptionField, help_of, option_fields, verbs_of
+from pfnlab.cli.verbs import VerbOption, help_of, options_of, verbs_of
 from pfnlab.kernel.policies.own import is_path
 from pfnlab.programs.lang.library import library_paths, library_programs
 from pfnlab.programs.lang.words import MAX_BYTES
@@ -105,7 +105,7 @@ class VerbTool:
     def __init__(self, verb: str, grants: Grants) -> None:
         self.verb, self.name, self._grants = verb, verb.replace(" ", "_"), grants
         self._fields = {
-            _argument(field): field for field in option_fields(verb) if not _reason_against(field, grants)
+            _argument(field): field for field in options_of(verb) if not _reason_against(field, grants)
         }
 
     @property
@@ -121,7 +121,7 @@ class VerbTool:
         """
         fields = self._fields.items()
         names = {name: f"`{argument}`" for argument, field in fields for name in field.names}
-        names |= {field.option.metavar or "": argument for argument, field in fields if not field.names}
+        names |= {field.metavar: argument for argument, field in fields if not field.names}
 
         def argument(found: re.Match[str]) -> str:
             return found[0] if found["command"] else names.get(found["name"], found[0])
@@ -139,29 +139,26 @@ class VerbTool:
             "additionalProperties": False,
         }
 
-    def _schema(self, field: OptionField) -> dict[str, Any]:
-        option = field.option
+    def _schema(self, field: VerbOption) -> dict[str, Any]:
         if field.form is bool:
-            return {"type": "boolean", "description": option.help, "default": field.default}
+            return {"type": "boolean", "description": field.says, "default": field.default}
         (form,) = field.forms
         one: dict[str, Any] = {"type": _JSON[form]}
-        if form is str and _CHOICES.fullmatch(option.metavar or ""):
-            one["enum"] = (option.metavar or "").split("|")
+        if form is str and _CHOICES.fullmatch(field.metavar):
+            one["enum"] = (field.metavar).split("|")
         most = self._most(field)
-        one |= {
-            key: value for key, value in (("minimum", option.min), ("maximum", most)) if value is not None
-        }
-        schema = {"type": "array", "items": one} if field.is_several else one
-        schema["description"] = _TAKES.get(option.metavar or "") or (
-            self.in_arguments(option.help) + _text_instead(field)
+        one |= {key: value for key, value in (("minimum", field.min), ("maximum", most)) if value is not None}
+        schema = {"type": "array", "items": one} if field.many else one
+        schema["description"] = _TAKES.get(field.metavar) or (
+            self.in_arguments(field.says) + _text_instead(field)
         )
         if not field.required and field.default not in (None, ()):
             schema["default"] = field.default if most is None else min(field.default, most)
         return schema
 
-    def _most(self, field: OptionField) -> float | None:
+    def _most(self, field: VerbOption) -> float | None:
         """The largest value of a number: a verb must end before the call does."""
-        limits = [field.option.max, _WORKING * self._grants.seconds if _is_seconds(field) else None]
+        limits = [field.max, _WORKING * self._grants.seconds if _is_seconds(field) else None]
         return min((limit for limit in limits if limit is not None), default=None)
 
     def call(self, arguments: Mapping[str, Any]) -> ToolCall:
@@ -188,31 +185,31 @@ class VerbTool:
                 words += field.names[-1:] if value else field.against[-1:]
                 continue
             taken = self._taken(name, field, values, texts, is_call="errno" in given)
-            on_kernel |= field.option.metavar in _MACHINES and any(map(_is_kernel, taken))
-            if field.option.positional:
+            on_kernel |= field.metavar in _MACHINES and any(map(_is_kernel, taken))
+            if not field.names:
                 named += taken
             else:
                 for word in taken:
                     words += [f"{field.names[-1]}={word}"] if word[:1] == "-" else [field.names[-1], word]
         for name, field in self._fields.items():
             # A log has no other source here: standard input is the connection.
-            is_source = field.option.metavar == _LOG and "errno" not in given
+            is_source = field.metavar == _LOG and "errno" not in given
             if not given.get(name) and (field.required or is_source):
-                several = "[...], an array of words" if field.is_several else "a word"
+                several = "[...], an array of words" if field.many else "a word"
                 raise Misuse(f"{name} is missing: send {several}")
         dashes = ["--"] if any(word[:1] == "-" for word in named) else []
         return ToolCall((*words, *dashes, *named), texts.by_name, on_kernel)
 
-    def _values(self, name: str, field: OptionField, value: Any) -> list[Any]:
+    def _values(self, name: str, field: VerbOption, value: Any) -> list[Any]:
         """Return the values, one by one, if all have the type of the field."""
         if field.form is bool:
             if not isinstance(value, bool):
                 raise Misuse(f"{name} is a boolean: write true or false")
             return [value]
         (form,) = field.forms
-        if field.is_several and not isinstance(value, list):
+        if field.many and not isinstance(value, list):
             raise Misuse(f"{name} is an array: write [...]")
-        values = list(value) if field.is_several else [value]
+        values = list(value) if field.many else [value]
         kinds = (int, float) if form is float else (int,) if form is int else (str,)
         for one in values:
             if not isinstance(one, kinds) or isinstance(one, bool):
@@ -225,10 +222,10 @@ class VerbTool:
         return values
 
     def _taken(
-        self, name: str, field: OptionField, values: list[Any], texts: _Texts, *, is_call: bool
+        self, name: str, field: VerbOption, values: list[Any], texts: _Texts, *, is_call: bool
     ) -> list[str]:
         """Return the words for the values of an argument; put those that are texts into *texts*."""
-        metavar = field.option.metavar
+        metavar = field.metavar
         if metavar == _LOG and not is_call:
             return [texts.add("log.txt", "\n".join(values), name)] if values else []
         if field.forms == (Path,):
@@ -266,7 +263,7 @@ class VerbTool:
     def _unknown(self, name: str) -> str:
         """Return the message for an argument that the tool does not have."""
         shown = one_line(name)[:_MOST_WORD]
-        for field in option_fields(self.verb):
+        for field in options_of(self.verb):
             if name == _argument(field):
                 return f"{self.name} does not take {shown} here: {_reason_against(field, self._grants)}"
         close = nearest(name, self._fields)
@@ -317,34 +314,34 @@ def _verbs_in(word: str) -> Iterable[str]:
     return (f"{word} {name}" for name in names) if names else (word,)
 
 
-def _argument(field: OptionField) -> str:
+def _argument(field: VerbOption) -> str:
     """Return the name of a field as an argument."""
-    return field.names[-1].lstrip("-").replace("-", "_") if field.names else field.name
+    return field.names[-1].lstrip("-").replace("-", "_") if field.names else field.field
 
 
-def _is_seconds(field: OptionField) -> bool:
-    return field.name == "seconds"
+def _is_seconds(field: VerbOption) -> bool:
+    return field.field == "seconds"
 
 
 def _is_kernel(word: str) -> bool:
     return full_name(word).startswith("qemu:")
 
 
-def _reason_against(field: OptionField, grants: Grants) -> str:
+def _reason_against(field: VerbOption, grants: Grants) -> str:
     """Return why no client may give this option; empty if it may."""
     names = {*field.names}
     if names & _WITHHELD:
         return "it is for the command line"
     if names & _OF_KERNELS and not grants.kernels:
         return "it is for real kernels, which need `pfnlab mcp --kernels`"
-    if field.option.metavar == _POLICY and not grants.policies:
+    if field.metavar == _POLICY and not grants.policies:
         return "a policy's text is code, which needs `pfnlab mcp --policies`"
     return ""
 
 
-def _text_instead(field: OptionField) -> str:
+def _text_instead(field: VerbOption) -> str:
     """Return what the description of an argument adds to the option's help: the text replaces the file."""
-    metavar = field.option.metavar
+    metavar = field.metavar
     if field.forms == (Path,) or metavar == _POLICY:
         return " Here: the text itself."
     if metavar in _MACHINES:
