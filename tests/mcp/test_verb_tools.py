@@ -66,7 +66,7 @@ def test_an_argument_is_described_as_its_option() -> None:
     """With the words of help, its choices, bounds and default."""
     schemas = {name: tool.input_schema["properties"] for name, tool in verb_tools(NOTHING).items()}
 
-    assert ["bug", "regression", "change", "rule", "proposal"] == schemas["bugs_list"]["kind"]["enum"]
+    assert ["bug", "change", "proposal", "regression", "rule"] == schemas["bugs_list"]["kind"]["enum"]
     assert (0, 60) == tuple(schemas["review"]["seconds"][key] for key in ("minimum", "default"))
     assert "Also show the order of kernel calls." == schemas["run"]["trace"]["description"]
     assert "array" == schemas["run"]["on"]["type"]
@@ -204,23 +204,23 @@ REFUSED = [
     ("review", {"design": "flush=end_vma", "store": "/tmp/x"}, "review does not take store here"),
     ("run", {"programs": ["fork"], "steeps": True}, "run has no argument steeps: did you mean steps?"),
     ("run", {"programs": ["fork"], "\n\x1b[2J": 1}, "run has no argument"),
-    ("run", {"programs": "fork"}, "programs is an array"),
-    ("run", {"programs": [1]}, "programs takes words only: drop 1"),
-    ("run", {"programs": ["fork"], "steps": "yes"}, "steps is a boolean"),
-    ("review", {"design": ["x"]}, "design takes words only"),
-    ("review", {"design": "flush=end_vma", "seconds": "60"}, "seconds takes numbers only"),
-    ("review", {"design": "flush=end_vma", "seconds": True}, "seconds takes numbers only"),
-    ("review", {"design": "flush=end_vma", "seconds": 1e9}, "too large: write at most 150"),
-    ("review", {"design": "flush=end_vma", "seconds": float("nan")}, "too large: write at most 150"),
+    ("run", {"programs": "fork"}, "programs: expected `array`, got `str`"),
+    ("run", {"programs": [1]}, "programs[0]: expected `str`, got `int`"),
+    ("run", {"programs": ["fork"], "steps": "yes"}, "steps: expected `bool`, got `str`"),
+    ("review", {"design": ["x"]}, "design: expected `str`, got `array`"),
+    ("review", {"design": "flush=end_vma", "seconds": "60"}, "seconds: expected `float`, got `str`"),
+    ("review", {"design": "flush=end_vma", "seconds": True}, "seconds: expected `float`, got `bool`"),
+    ("review", {"design": "flush=end_vma", "seconds": 1e9}, "seconds: expected `float` <= 150.0"),
+    ("review", {"design": "flush=end_vma", "seconds": float("nan")}, "seconds: expected `float` >= 0.0"),
     ("explain", {"words": ["x" * (MOST_TEXT + 1)]}, "words has 1,048,577 bytes: send at most 1,048,576"),
     ("run", {"programs": [f"{PROGRAM}#{'x' * MOST_TEXT}"]}, "send at most 1,048,576"),
     ("bugs_show", {"bug": "x" * 1001}, "bug has 1,001 characters: write at most 1,000"),
     ("bugs_show", {"bug": "A06\0"}, "bug is not a line of printable text"),
     ("bugs_show", {"bug": "\ud800"}, "bug is not a line of printable text"),
-    ("run", {}, "programs is missing: send [...], an array of words"),
-    ("bugs_find", {"words": []}, "words is missing: send [...], an array of words"),
-    ("bugs_show", {"bug": None}, "bug is missing: send a word"),
-    ("explain", {"long": True}, "words is missing: send [...]"),
+    ("run", {}, "run: send the argument `programs`"),
+    ("bugs_find", {"words": []}, "words: expected `array` of length >= 1"),
+    ("bugs_show", {"bug": None}, "bugs_show: send the argument `bug`"),
+    ("explain", {"long": True}, "explain: send the argument `words`"),
     ("kernels_build", {}, "there is no tool kernels_build"),
     ("rum", {}, "there is no tool rum: did you mean run?"),
 ]

@@ -8,15 +8,17 @@ client's words never become a path.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import one_line
 from pfnlab.base.spelling import nearest
-from pfnlab.cli.verbs import VerbOption, help_of, options_of, verbs_of
+from pfnlab.cli.verbs import HELP, VerbOption, help_of, options_of, verbs_of
 from pfnlab.kernel.policies.own import is_path
 from pfnlab.programs.lang.library import library_paths, library_programs
 from pfnlab.programs.lang.words import MAX_BYTES
@@ -62,7 +64,6 @@ _STDIN = re.compile(r" \([^()]*- for standard input\)")
 
 _CHOICES = re.compile(r"[a-z]+(?:\|[a-z]+)+")
 _BEGINS_PROGRAM = ("pfnlab program", "{")
-_JSON = {str: "string", Path: "string", int: "integer", float: "number"}
 
 
 class Grants(NamedTuple):
@@ -107,6 +108,8 @@ class VerbTool:
         self._fields = {
             _argument(field): field for field in options_of(verb) if not _reason_against(field, grants)
         }
+        declared = [self._declared(*item) for item in self._fields.items()]
+        self._arguments = msgspec.defstruct(self.name, declared, kw_only=True, forbid_unknown_fields=True)
 
     @property
     def description(self) -> str:
@@ -131,35 +134,28 @@ class VerbTool:
     @property
     def input_schema(self) -> dict[str, Any]:
         """The JSON Schema of the arguments."""
-        fields = self._fields.items()
-        return {
-            "type": "object",
-            "properties": {name: self._schema(field) for name, field in fields},
-            "required": [name for name, field in fields if field.required],
-            "additionalProperties": False,
-        }
-
-    def _schema(self, field: VerbOption) -> dict[str, Any]:
-        if field.form is bool:
-            return {"type": "boolean", "description": field.says, "default": field.default}
-        (form,) = field.forms
-        one: dict[str, Any] = {"type": _JSON[form]}
-        if form is str and _CHOICES.fullmatch(field.metavar):
-            one["enum"] = (field.metavar).split("|")
-        most = self._most(field)
-        one |= {key: value for key, value in (("minimum", field.min), ("maximum", most)) if value is not None}
-        schema = {"type": "array", "items": one} if field.many else one
-        schema["description"] = _TAKES.get(field.metavar) or (
-            self.in_arguments(field.says) + _text_instead(field)
-        )
-        if not field.required and field.default not in (None, ()):
-            schema["default"] = field.default if most is None else min(field.default, most)
+        schema: dict[str, Any] = msgspec.json.schema(self._arguments)["$defs"][self.name]
         return schema
 
-    def _most(self, field: VerbOption) -> float | None:
-        """The largest value of a number: a verb must end before the call does."""
-        limits = [field.max, _WORKING * self._grants.seconds if _is_seconds(field) else None]
-        return min((limit for limit in limits if limit is not None), default=None)
+    def _declared(self, name: str, field: VerbOption) -> tuple[str, Any, Any]:
+        """Return an argument as a field of a structure; NODEFAULT as the default if it is required."""
+        form: Any = field.forms[0] if field.forms else bool
+        # A verb must end before the call does.
+        limits = (field.max, _WORKING * self._grants.seconds if field.field == "seconds" else None)
+        most = min((limit for limit in limits if limit is not None), default=None)
+        if form in (int, float):
+            form = Annotated[form, msgspec.Meta(ge=field.min, le=most)]
+        elif form in (str, Path):
+            form = Literal[tuple(field.metavar.split("|"))] if _CHOICES.fullmatch(field.metavar) else str
+        if field.many:
+            form = Annotated[tuple[form, ...], msgspec.Meta(min_length=int(field.required))]
+        says = _TAKES.get(field.metavar) or self.in_arguments(field.says) + _text_instead(field)
+        form = Annotated[form, msgspec.Meta(description=says)]
+        if field.required:
+            return name, form, msgspec.NODEFAULT
+        if field.default in (None, ()):
+            return name, form | msgspec.UnsetType, msgspec.UNSET
+        return name, form, field.default if most is None else min(field.default, most)
 
     def call(self, arguments: Mapping[str, Any]) -> ToolCall:
         """Return a call with these arguments as a command.
@@ -170,59 +166,36 @@ class VerbTool:
         for name in arguments:
             if name not in self._fields:
                 raise Misuse(self._unknown(name))
-        # By default too, a verb ends before the call does.
-        given = {
-            name: self._most(field)
-            for name, field in self._fields.items()
-            if _is_seconds(field) and field.default > (self._most(field) or 0.0)
-        } | {name: value for name, value in arguments.items() if value is not None}
-        words, texts, named = self.verb.split(), _Texts(), list[str]()
-        on_kernel = False
-        for name, value in given.items():
-            field = self._fields[name]
-            values = self._values(name, field, value)
-            if field.form is bool:
-                words += field.names[-1:] if value else field.against[-1:]
+        sent = {name: value for name, value in arguments.items() if value is not None}
+        try:
+            given = msgspec.structs.asdict(msgspec.convert(sent, self._arguments))
+        except msgspec.ValidationError as wrong:
+            reason, _, place = str(wrong).partition(" - at `$.")
+            reason = reason.replace("Object missing required field", "send the argument")
+            raise Misuse(f"{place.rstrip('`') or self.name}: {reason[0].lower()}{reason[1:]}") from None
+        # A log has no other source here: standard input is the connection.
+        if self._fields.get("words", HELP).metavar == _LOG and not (given["words"] or "errno" in sent):
+            raise Misuse(f"{self.name}: send the argument `words`")
+        words, texts, named, on_kernel = self.verb.split(), _Texts(), list[str](), False
+        for name, field in self._fields.items():
+            if given[name] in (field.default, msgspec.UNSET):
                 continue
-            taken = self._taken(name, field, values, texts, is_call="errno" in given)
+            if field.form is bool:
+                words += (field.names if given[name] else field.against)[-1:]
+                continue
+            values = given[name] if field.many else (given[name],)
+            taken = self._taken(name, field, values, texts, is_call="errno" in sent)
             on_kernel |= field.metavar in _MACHINES and any(map(_is_kernel, taken))
             if not field.names:
                 named += taken
             else:
                 for word in taken:
                     words += [f"{field.names[-1]}={word}"] if word[:1] == "-" else [field.names[-1], word]
-        for name, field in self._fields.items():
-            # A log has no other source here: standard input is the connection.
-            is_source = field.metavar == _LOG and "errno" not in given
-            if not given.get(name) and (field.required or is_source):
-                several = "[...], an array of words" if field.many else "a word"
-                raise Misuse(f"{name} is missing: send {several}")
         dashes = ["--"] if any(word[:1] == "-" for word in named) else []
         return ToolCall((*words, *dashes, *named), texts.by_name, on_kernel)
 
-    def _values(self, name: str, field: VerbOption, value: Any) -> list[Any]:
-        """Return the values, one by one, if all have the type of the field."""
-        if field.form is bool:
-            if not isinstance(value, bool):
-                raise Misuse(f"{name} is a boolean: write true or false")
-            return [value]
-        (form,) = field.forms
-        if field.many and not isinstance(value, list):
-            raise Misuse(f"{name} is an array: write [...]")
-        values = list(value) if field.many else [value]
-        kinds = (int, float) if form is float else (int,) if form is int else (str,)
-        for one in values:
-            if not isinstance(one, kinds) or isinstance(one, bool):
-                raise Misuse(
-                    f"{name} takes {'words' if kinds == (str,) else 'numbers'} only: drop {one!r:.40}"
-                )
-            most = self._most(field)
-            if not isinstance(one, str) and most is not None and not one <= most:
-                raise Misuse(f"{name} {one} is too large: write at most {most:g}")
-        return values
-
     def _taken(
-        self, name: str, field: VerbOption, values: list[Any], texts: _Texts, *, is_call: bool
+        self, name: str, field: VerbOption, values: Sequence[Any], texts: _Texts, *, is_call: bool
     ) -> list[str]:
         """Return the words for the values of an argument; put those that are texts into *texts*."""
         metavar = field.metavar
@@ -317,10 +290,6 @@ def _verbs_in(word: str) -> Iterable[str]:
 def _argument(field: VerbOption) -> str:
     """Return the name of a field as an argument."""
     return field.names[-1].lstrip("-").replace("-", "_") if field.names else field.field
-
-
-def _is_seconds(field: VerbOption) -> bool:
-    return field.field == "seconds"
 
 
 def _is_kernel(word: str) -> bool:
