@@ -1,73 +1,94 @@
-"""The commands that the page can begin, and what is read of them."""
+"""The work that the page can begin, and what becomes of it."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import os
 import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from heavy_work import lives
 
 from pfnlab.base.errors import Misuse
+from pfnlab.explorer import commands as module
 from pfnlab.explorer import questions
 from pfnlab.explorer.answers import Answers, KeptRun
-from pfnlab.explorer.commands import PROGRAM, Commands, JobProgress, Jobs
+from pfnlab.explorer.commands import Commands, JobProgress, kernel_run, searched
 from pfnlab.explorer.stories import Storyteller
 from pfnlab.explorer.workers import MOST_MEMORY
 from pfnlab.programs.lang.library import find_program
+from pfnlab.programs.lang.load import load_text
+from pfnlab.verbs.check import CheckRequest
+from pfnlab.verbs.run import RunRequest
 
 PER_VMA = Path(__file__).parents[2] / "docs" / "own-policy" / "per_vma.py"
 MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
+WIDE = partial(searched, CheckRequest(on=("model:6.1",), scope="wide"))
 
 
-class BegunCommand:
-    """The command that was begun: its words, its program, and what reads its output."""
+class BegunWork:
+    """The work that was begun, with what reads its reply, and its bound."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.words: list[str] = []
-        self.program: str | None = None
-        self.read: Callable[[str], Any] = str
+        self.work: Any = None
+        self.read: Callable[[Any], Any] = str
         self.memory: int | None = None
-        monkeypatch.setattr(Jobs, "begin", lambda _, *words, **bounds: self._begin(*words, **bounds))
+        monkeypatch.setattr(Commands, "_begin", lambda _, *given: self._begin(*given))
 
-    def _begin(
-        self,
-        words: Sequence[str],
-        read: Callable[[str], Any],
-        program: str | None = None,
-        memory: int | None = None,
-    ) -> JobProgress:
-        self.words, self.read, self.program, self.memory = list(words), read, program, memory
+    def _begin(self, work: Any, read: Callable[[Any], Any], memory: int | None) -> JobProgress:
+        self.work, self.read, self.memory = work, read, memory
         return JobProgress("job", False, "", 0)
 
 
-def commands(kept: list[KeptRun] | None = None) -> Commands:
-    return Commands((kept if kept is not None else []).append)
+def commands(kept: list[KeptRun] | None = None, given: tuple[str, ...] = ()) -> Commands:
+    return Commands((kept if kept is not None else []).append, given)
 
 
-def pfnlab(*words: str) -> str:
-    command = [sys.executable, "-m", "pfnlab", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+def ran(program: str, machine: str) -> Any:
+    """A run as a job replies."""
+    found = kernel_run(load_text(program), RunRequest(programs=(), on=(machine,)))
+    return msgspec.json.decode(msgspec.json.encode(found))
 
 
-def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program goes in a file, and what the command printed is a machine like any other."""
+def with_jobs(do: Callable[[Commands], Awaitable[Any]], given: tuple[str, ...] = ()) -> Any:
+    """What *do* returns; no job is left."""
+
+    async def done() -> Any:
+        some = commands(given=given)
+        try:
+            return await do(some)
+        finally:
+            some.end()
+
+    return asyncio.run(done())
+
+
+async def ended(some: Commands, progress: JobProgress) -> JobProgress:
+    end = time.monotonic() + 200
+    while not progress.done and time.monotonic() < end:
+        await asyncio.sleep(0.1)
+        progress = some.job(questions.JobQuestion(progress.job))
+    return progress
+
+
+def test_what_a_real_kernel_did_is_shown_after_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a machine like any other."""
     kept: list[KeptRun] = []
-    begun = BegunCommand(monkeypatch)
+    begun = BegunWork(monkeypatch)
     commands(kept).kernel(questions.KernelRunQuestion(MIDDLE, "qemu:6.1"))
-    path = str(find_program("munmap-middle"))
 
-    begun.read(pfnlab("run", path, "--on", "model:6.1", "--json"))
+    begun.read(ran(MIDDLE, "model:6.1"))
 
-    assert ["run", PROGRAM, "--on", "qemu:6.1"] == begun.words[:4]
-    assert begun.program == MIDDLE
+    assert (load_text(MIDDLE, "program"), ("qemu:6.1",)) == (begun.work.args[0], begun.work.args[1].on)
     answers = Answers(Storyteller())
     answers.keep(kept[0])
     story = answers.story(questions.StoryQuestion(MIDDLE, ("qemu:6.1", "model:7.3")))
@@ -78,10 +99,10 @@ def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.M
 @pytest.mark.target("long")
 def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to a violation is one of the graph's, and what it should break is broken at its end."""
-    begun, answers = BegunCommand(monkeypatch), Answers(Storyteller())
+    begun, answers = BegunWork(monkeypatch), Answers(Storyteller())
     commands().search(questions.SearchQuestion("model:6.1", "small"))
 
-    found = begun.read(pfnlab(*begun.words))
+    found = begun.read(begun.work())
 
     broken = [item for item in found["properties"] if item["verdict"] == "violated" and item["path"]]
     assert broken
@@ -94,11 +115,12 @@ def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends after some time and some states, whatever the scope is, and has a bound of its memory."""
-    begun = BegunCommand(monkeypatch)
+    begun = BegunWork(monkeypatch)
 
     commands().search(questions.SearchQuestion("model:6.1", "wide"))
 
-    assert {"--seconds", "--states"} <= set(begun.words)
+    (request,) = begun.work.args
+    assert None not in (request.seconds, request.states)
     assert begun.memory == MOST_MEMORY
 
 
@@ -114,114 +136,114 @@ def test_a_search_finds_the_file_of_a_policy(tmp_path: Path, monkeypatch: pytest
     shutil.copy(PER_VMA, tmp_path / "mine.py")
     monkeypatch.chdir(tmp_path)
     machine = "model:7.2,tracker=mine.py"
-    some = Commands(lambda _: None, [machine])
-    try:
-        progress = some.search(questions.SearchQuestion(machine, "small"))
-        deadline = time.monotonic() + 200
-        while not progress.done and time.monotonic() < deadline:
-            time.sleep(0.2)
-            progress = some.job(questions.JobQuestion(progress.job))
-    finally:
-        some.end()
+
+    async def do(some: Commands) -> JobProgress:
+        return await ended(some, some.search(questions.SearchQuestion(machine, "small")))
+
+    progress = with_jobs(do, (machine,))
 
     assert progress.failed is None
     assert progress.answer["properties"]
 
 
-WHOLE = "pfnlab program 1\ntitle   x\ndevice  bar: pci, 4 pages\n\na = mmap bar[0:4] wc shared rw\n"
+def test_a_job_answers() -> None:
+    """With what its work returns."""
+
+    async def do(some: Commands) -> JobProgress:
+        request = RunRequest(programs=(), on=("model:7.3",))
+        return await ended(some, some._begin(partial(kernel_run, load_text(MIDDLE), request), dict, None))
+
+    answer: Any = with_jobs(do).answer
+
+    assert ("model:7.3", 4) == (answer["machine"], len(answer["steps"]))
 
 
-@pytest.fixture
-def jobs() -> Iterator[Jobs]:
-    """No command, and none is left."""
-    some = Jobs()
-    yield some
-    some.end()
-
-
-def ended(jobs: Jobs, progress: JobProgress) -> JobProgress:
-    end = time.monotonic() + 200
-    while not progress.done and time.monotonic() < end:
-        time.sleep(0.2)
-        progress = jobs.progress(progress.job)
-    return progress
-
-
-def test_a_command_answers(jobs: Jobs) -> None:
-    """What it prints is read, and the program reached it as a file."""
-    begun = jobs.begin(["run", "program.pfn", "--on", "model:7.3", "--json"], json.loads, WHOLE)
-
-    answer: Any = ended(jobs, begun).answer
-
-    assert "program" == answer["program"]["name"]
-    assert 2 == len(answer["machines"][0]["steps"])
-
-
-def test_a_command_that_fails_says_why(jobs: Jobs) -> None:
+def test_a_job_that_fails_says_why() -> None:
     """Its one line of trouble is shown."""
-    progress = ended(
-        jobs, jobs.begin(["run", "program.pfn", "--on", "model:99.9", "--json"], json.loads, WHOLE)
-    )
 
-    assert progress.failed is not None
-    assert "99.9" in progress.failed
+    async def do(some: Commands) -> JobProgress:
+        work = partial(searched, CheckRequest(on=("model:99.9",), scope="small"))
+        return await ended(some, some._begin(work, dict, None))
 
+    failed = with_jobs(do).failed
 
-def test_a_command_has_a_bound_of_its_memory(jobs: Jobs) -> None:
-    """As the system keeps it."""
-    begun = jobs.begin(["check", "--on", "model:6.1", "--scope", "wide"], json.loads, memory=1 << 30)
-
-    process = jobs._jobs[begun.job]._process.pid
-    assert resource.prlimit(process, resource.RLIMIT_AS) == (1 << 30, 1 << 30)
+    assert failed is not None
+    assert "99.9" in failed
 
 
-def test_a_command_can_be_stopped(jobs: Jobs) -> None:
-    """Who stops one need not wait for it, and it is forgotten."""
-    begun = jobs.begin(["check", "--on", "model:6.1", "--scope", "wide"], json.loads)
+def test_a_job_has_a_bound_of_its_memory() -> None:
+    """As the system keeps it, once its process works."""
 
-    jobs.stop(begun.job)
+    async def do(some: Commands) -> tuple[int, int]:
+        begun = some._begin(partial(resource.getrlimit, resource.RLIMIT_AS), tuple, 1 << 30)
+        limits: tuple[int, int] = (await ended(some, begun)).answer
+        return limits
 
-    with pytest.raises(Misuse, match="nothing of that name"):
-        jobs.progress(begun.job)
+    assert (1 << 30, 1 << 30) == with_jobs(do)
 
 
-def test_a_command_that_takes_too_long_is_ended(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_can_be_stopped() -> None:
+    """It is forgotten, and its process ends."""
+
+    async def do(some: Commands) -> bytes:
+        begun = some._begin(WIDE, dict, None)
+        reply = some._jobs[begun.job].reply
+        await asyncio.sleep(0.2)
+        assert {"stopped": True} == some.job(questions.JobQuestion(begun.job, stop=True))
+        with pytest.raises(Misuse, match="nothing of that name"):
+            some.job(questions.JobQuestion(begun.job))
+        return await reply
+
+    assert b'{"refused":"the server has ended"}' == with_jobs(do)
+
+
+def test_a_job_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks again is told the same."""
-    monkeypatch.setattr("pfnlab.explorer.commands.LIMIT", -1)
+    monkeypatch.setattr(module, "LIMIT", 0.5)
 
-    begun = jobs.begin(["check", "--on", "model:6.1", "--scope", "wide"], json.loads)
+    async def do(some: Commands) -> list[JobProgress]:
+        last = await ended(some, some._begin(WIDE, dict, None))
+        return [last, some.job(questions.JobQuestion(last.job))]
 
-    assert begun.done
-    assert "ended after -1 s" == begun.failed
-    assert begun == jobs.progress(begun.job)
+    first, again = with_jobs(do)
+
+    assert (first.failed or "").startswith("ended after 0.5 s")
+    assert first.failed == again.failed
 
 
 @pytest.mark.target("long")
-def test_a_command_does_not_outlive_an_explorer_that_is_killed() -> None:
+def test_a_job_does_not_outlive_an_explorer_that_is_killed() -> None:
     """Not even by SIGKILL, which it cannot answer."""
     begin = (
-        "from pfnlab.explorer.commands import Jobs; jobs = Jobs()\n"
-        "name = jobs.begin(['check', '--on', 'model:6.1', '--scope', 'wide'], str).job\n"
-        "print(jobs._jobs[name]._process.pid, flush=True); input()"
+        "import asyncio, test_commands as here\n"
+        "async def do():\n"
+        "    some = here.commands()\n"
+        "    name = some._begin(here.WIDE, dict, None).job\n"
+        "    await asyncio.sleep(1)\n"
+        "    print(some._jobs[name].worker.begin().process.pid, flush=True)\n"
+        "    await asyncio.sleep(100)\n"
+        "asyncio.run(do())\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", begin], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as explorer:
+    words, paths = [sys.executable, "-c", begin], {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=paths) as explorer:
         assert explorer.stdout is not None
-        command = int(explorer.stdout.readline())
+        process = int(explorer.stdout.readline())
         explorer.kill()
 
     deadline = time.monotonic() + 20
-    while lives(command) and time.monotonic() < deadline:
+    while lives(process) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not lives(command)
+    assert not lives(process)
 
 
 @pytest.mark.target("long")
-def test_only_a_few_go_on_at_once(jobs: Jobs) -> None:
-    """A page cannot fill the machine with commands."""
-    for _ in range(2):
-        jobs.begin(["check", "--on", "model:6.1", "--scope", "wide"], json.loads)
+def test_only_a_few_go_on_at_once() -> None:
+    """A page cannot fill the machine with jobs."""
 
-    with pytest.raises(Misuse, match="still running"):
-        jobs.begin(["check", "--on", "model:6.1", "--scope", "wide"], json.loads)
+    async def do(some: Commands) -> None:
+        for _ in range(2):
+            some._begin(WIDE, dict, None)
+        with pytest.raises(Misuse, match="still running"):
+            some._begin(WIDE, dict, None)
+
+    with_jobs(do)

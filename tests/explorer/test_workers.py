@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,9 +25,9 @@ from pfnlab.explorer.questions import (
     PictureQuestion,
     StoryQuestion,
 )
+from pfnlab.explorer.stories import Storyteller
 from pfnlab.explorer.workers import MOST_MEMORY, Workers
 from pfnlab.programs.lang.library import find_program
-from pfnlab.programs.runs.look import LookLevel
 
 MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
 QUICK = StoryQuestion(MIDDLE, ("model:7.3",))
@@ -234,13 +232,12 @@ def test_what_a_policy_prints_is_no_answer(tmp_path: Path) -> None:
 @pytest.mark.target("long")
 def test_every_process_hears_of_a_run_of_a_kernel() -> None:
     """Also one that was started behind it."""
-    command = [sys.executable, "-m", "pfnlab", "run", "munmap-middle", "--on", "model:7.3", "--json"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (run,) = Storyteller().story(MIDDLE, ("model:7.3",)).result.runs
     about = StoryQuestion(MIDDLE, ("qemu:7.3",))
 
     async def work(some: Workers) -> list[Any]:
         await some.ask(QUICK)
-        some.keep(KeptRun(MIDDLE, "qemu:7.3", output, LookLevel.MEMORY))
+        some.keep(KeptRun(MIDDLE, "qemu:7.3", run))
         first = json.loads(await some.ask(about))
         await begun(some)
         return [first, json.loads(await some.ask(about)), len(pids(some))]

@@ -14,6 +14,7 @@ import msgspec
 from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import PfnlabError
 from pfnlab.base.memory_limit import limit_memory
+from pfnlab.base.progress import say
 from pfnlab.base.worker import Worker, WorkerEnded, executed, hear, tell
 
 #: Seconds for which an abandoned question goes on, because most finish by then and the
@@ -49,6 +50,7 @@ class Answerer:
     :param limit: the time limit for one question, in seconds
     :param kept: messages that every new process gets first
     :param damages: returns True for a question that may damage the process if it is refused
+    :param hearer: receives the progress lines
     :ivar recent: the subjects of the last questions
     :ivar waiting: how many questions are in progress or waiting
     :ivar untold: the messages that have not yet been sent to the process
@@ -61,9 +63,11 @@ class Answerer:
         limit: float,
         kept: Iterable[object] = (),
         damages: Callable[[Any], bool] = lambda question: False,
+        hearer: Callable[[str], object] = say,
     ) -> None:
         self._making, self._instead = kind
         self._given, self._limit, self._kept, self._damages = tuple(given), limit, kept, damages
+        self._hearer = hearer
         self._lock = asyncio.Lock()
         self._worker: Worker | None = None
         self._over = False
@@ -139,13 +143,30 @@ class Answerer:
         if worker is None:
             raise WorkerEnded(None)
         while self.untold:
-            await _reply_of(worker, self.untold[0])
+            await self._reply_of(worker, self.untold[0])
             self.untold.pop(0)
-        reply = await _reply_of(worker, question)
+        reply = await self._reply_of(worker, question)
         if subject in self.recent:
             self.recent.remove(subject)
         self.recent.append(subject)
         return reply
+
+    async def _reply_of(self, worker: Worker, request: object) -> bytes:
+        """Return a reply without blocking other tasks; raise WorkerEnded if the process ends before that."""
+        # A large request can be sent only after the worker has started.
+        result = await asyncio.to_thread(worker.post, request, self._hearer)
+        loop, descriptor = asyncio.get_running_loop(), worker.fileno()
+        while True:
+            hear([worker], 0.0)
+            if result.done():
+                reply: bytes = result.result()
+                return reply
+            readable = asyncio.Event()
+            loop.add_reader(descriptor, readable.set)
+            try:
+                await readable.wait()
+            finally:
+                loop.remove_reader(descriptor)
 
     def end_for_good(self) -> None:
         """Kill the process and do not start another."""
@@ -160,21 +181,3 @@ class Answerer:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.end()
-
-
-async def _reply_of(worker: Worker, request: object) -> bytes:
-    """Return a worker's reply without blocking other tasks; raise WorkerEnded if it ends before replying."""
-    # A large request can be sent only after the worker has started.
-    result = await asyncio.to_thread(worker.post, request)
-    loop, descriptor = asyncio.get_running_loop(), worker.fileno()
-    while True:
-        hear([worker], 0.0)
-        if result.done():
-            reply: bytes = result.result()
-            return reply
-        readable = asyncio.Event()
-        loop.add_reader(descriptor, readable.set)
-        try:
-            await readable.wait()
-        finally:
-            loop.remove_reader(descriptor)

@@ -24,7 +24,6 @@ from pfnlab.present.picture.scenes import TRACKING, differing_words
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.runs.compared import RunResult
-from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import model_text
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
@@ -105,12 +104,11 @@ def _line(field: str, item: Any) -> str:
 
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
-    """A real kernel's run, kept for later questions, as printed by ``pfnlab run --json``."""
+    """A real kernel's run, kept for later questions."""
 
     program: str
     machine: str
-    output: str
-    look: LookLevel
+    run: Run
 
 
 class Answers:
@@ -179,7 +177,7 @@ class Answers:
 
     def keep(self, kept: KeptRun) -> Any:
         """Keep a real kernel's run."""
-        self._teller.keep(load_text(kept.program, "program"), kept.machine, kept_run(kept))
+        self._teller.keep(load_text(kept.program, "program"), kept.machine, kept.run)
         return {}
 
 
@@ -216,12 +214,6 @@ def _broken(broken: Violation) -> dict[str, str]:
         "says": broken.says,
         "known": broken.known or "",
     }
-
-
-def kept_run(kept: KeptRun) -> Run:
-    """Return the run that was printed; raise ValueError if it is not output from ``pfnlab run --json``."""
-    (run,) = msgspec.json.decode(kept.output, type=RunResult).runs
-    return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)
 
 
 def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:

@@ -7,7 +7,7 @@ the reason why it could not be given.
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 
@@ -148,9 +148,6 @@ class JobQuestion(PageQuestion, frozen=True, tag="job"):
     stop: bool = False
 
 
-_Question = TypeVar("_Question")
-
-
 class NotOpen(Misuse):
     """The bundle that a question is about is no longer in the process."""
 
@@ -169,12 +166,12 @@ def _is_question(kind: object) -> bool:
     return config is not None and config.tag_field == "ask"
 
 
-def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:
+def reply(answer: Callable[[Any], Any], question: Any) -> bytes:
     """Return the answer to *question* as one line of JSON."""
     return msgspec.json.encode(answered(answer, question))
 
 
-def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
+def answered(answer: Callable[[Any], Any], question: Any) -> Any:
     """Return the answer, or the error in the program or question."""
     try:
         return answer(question)

@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from types import FrameType
 from typing import Any, get_args
@@ -61,13 +62,13 @@ def application(
             yield
         finally:
             workers.end()
-            await asyncio.to_thread(commands.end)
+            commands.end()
 
-    at_once = {**by_question(offers), **by_question(commands)}
     return Starlette(
         routes=[
             *(Route(address, _file(*file), methods=["GET"]) for address, file in _FILES.items()),
-            *(_route(kind, _answered_at_once(answer)) for kind, answer in at_once.items()),
+            *(_route(kind, partial(_in_thread, answer)) for kind, answer in by_question(offers).items()),
+            *(_route(kind, partial(_in_loop, answer)) for kind, answer in by_question(commands).items()),
             *(_route(kind, workers.ask) for kind in get_args(Worked)),
             _route(OpenedQuestion, _opened(workers, bundle)),
             _bundle_route(workers),
@@ -86,12 +87,13 @@ def _file(name: str, media_type: str) -> Callable[[Request], Any]:
     return answer
 
 
-def _answered_at_once(answer: Callable[[Any], Any]) -> Callable[[Any], Awaitable[bytes]]:
-    def begin(question: Any) -> Awaitable[bytes]:
-        # In a thread: a stopped command is given time to end, and other questions are answered meanwhile.
-        return asyncio.to_thread(reply, answer, question)
+async def _in_thread(answer: Callable[[Any], Any], question: Any) -> bytes:
+    return await asyncio.to_thread(reply, answer, question)
 
-    return begin
+
+async def _in_loop(answer: Callable[[Any], Any], question: Any) -> bytes:
+    # Jobs belong to the event loop.
+    return reply(answer, question)
 
 
 def _route(kind: type[Any], begin: Callable[[Any], Awaitable[bytes]]) -> Route:
