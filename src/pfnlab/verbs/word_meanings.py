@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -52,51 +53,40 @@ class WordMeaning(NamedTuple):
         yield from named_rows(f"{self.name} ({self.kind})", rows, ("",))
 
 
+#: Whether a meaning is of the word that is looked up, given all its names.
+_Named = Callable[..., bool]
+
+
 def meanings(word: str) -> list[WordMeaning]:
     """Return every meaning of *word*, ignoring case."""
     wanted = " ".join(word.split())
-    found = [meaning for source in _SOURCES for meaning in source(wanted)]
+    plain = {wanted.casefold(), wanted.casefold().removesuffix("()")}
+
+    def named(*names: str) -> bool:
+        return any(name.casefold() in plain for name in names)
+
+    found = [meaning for source in _SOURCES for meaning in source(wanted, named)]
     return found or [*_named_by_rules(wanted), *_messages_with(wanted)]
 
 
 def known_words() -> list[str]:
     """Return every word that has a meaning, for suggestions."""
-    from pfnlab.checker.judging.run_properties import PROPERTIES
-    from pfnlab.diagnosis.messages.errno_causes import known_errnos
-    from pfnlab.diagnosis.messages.family_files import families
-    from pfnlab.kernel.bugs.known_bugs import all_bugs
-    from pfnlab.kernel.functions.known_functions import kernel_functions
-    from pfnlab.kernel.functions.rule_texts import glossary, rule_numbers
-    from pfnlab.kernel.policies.shipped_policies import all_policies
-    from pfnlab.kernel.policies.switches import SWITCHES
-    from pfnlab.programs.lang.library_list import library_entries
+    words: list[str] = []
 
-    return [
-        *(part for word in glossary() for part in word.split(", ") if part != "..."),
-        *kernel_functions(),
-        *PROPERTIES,
-        *(name for one in all_bugs() for name in (one.number, one.cve, one.title) if name),
-        *rule_numbers(),
-        *(one.name for one in families()),
-        *(one.name for one in SWITCHES),
-        *(one.name for one in all_policies()),
-        *known_errnos(),
-        *_keys(),
-        *(one.name for one in library_entries()),
-        *_operations_by_word(),
-        *_posted(),
-    ]
+    def noted(*names: str) -> bool:
+        words.extend(names)
+        return False
+
+    for source in _SOURCES:
+        deque(source("", noted), maxlen=0)
+    return words
 
 
-def _is(word: str, name: str) -> bool:
-    return word.casefold() == name.casefold()
-
-
-def _of_glossary(word: str) -> Iterator[WordMeaning]:
+def _of_glossary(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.kernel.functions.rule_texts import glossary, rules_about
 
     for name, meaning in glossary().items():
-        if any(_is(word, part) for part in (name, *name.split(", "))):
+        if named(*(part for part in name.split(", ") if part != "...")):
             rules = rules_about(word)
             more = f"pfnlab help {shell_word(rules[0].number)}" if rules else ""
             yield WordMeaning("word", name, (meaning, *_links(rules), *_related(word)), more)
@@ -130,12 +120,12 @@ def _related(word: str) -> Iterator[str]:
         yield f"Properties: {', '.join(names)}."
 
 
-def _properties(word: str) -> Iterator[WordMeaning]:
+def _properties(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.checker.judging.run_properties import PROPERTIES
     from pfnlab.kernel.bugs.known_bugs import all_bugs
 
     for name, one in PROPERTIES.items():
-        if not _is(word, name):
+        if not named(name):
             continue
         says = [f"{one.asks}."]
         if one.happens:
@@ -147,34 +137,35 @@ def _properties(word: str) -> Iterator[WordMeaning]:
         yield WordMeaning("property", name, tuple(says), more)
 
 
-def _functions(word: str) -> Iterator[WordMeaning]:
+def _functions(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.kernel.functions.function_lines import function_says, releases_of
     from pfnlab.kernel.functions.known_functions import kernel_functions
 
-    if (one := kernel_functions().get(word.removesuffix("()").casefold())) is not None:
-        kind = ", ".join(filter(None, ("kernel function", releases_of(one))))
-        yield WordMeaning(
-            kind, one.name, tuple(function_says(one)), f"pfnlab help {shell_word(one.rules[0])}"
-        )
+    for name, one in kernel_functions().items():
+        if named(name):
+            kind = ", ".join(filter(None, ("kernel function", releases_of(one))))
+            yield WordMeaning(
+                kind, one.name, tuple(function_says(one)), f"pfnlab help {shell_word(one.rules[0])}"
+            )
 
 
-def _bugs(word: str) -> Iterator[WordMeaning]:
+def _bugs(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.kernel.bugs.known_bugs import all_bugs
 
     for one in all_bugs():
-        if any(_is(word, name) for name in (one.number, one.cve, one.title) if name):
+        if named(*filter(None, (one.number, one.cve, one.title))):
             rows = ("Kernels", one.dated.having), ("Triggered by", one.trigger), ("Visible", one.see)
             says = (linkless(one.what), *(f"{name}: {linkless(text)}" for name, text in rows if text))
             title = f"{one.kind}, {one.title}" if one.title else str(one.kind)
             yield WordMeaning(title, one.number, says, f"pfnlab bugs show {one.number}")
 
 
-def _rules(word: str) -> Iterator[WordMeaning]:
+def _rules(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.kernel.functions.rule_texts import find_rule, rule_numbers
 
     numbers = rule_numbers()
     for number in numbers:
-        if not _is(word, number):
+        if not named(number):
             continue
         rule = find_rule(number)
         steps = [step for step in numbers if step.rpartition(".")[0] == number]
@@ -197,11 +188,11 @@ def _first_sentence(title: str, text: str) -> str:
     return re.split(r"(?<=[.:]) ", linkless(" ".join(text.split())), maxsplit=1)[0]
 
 
-def _families(word: str) -> Iterator[WordMeaning]:
+def _families(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.diagnosis.messages.family_files import families
 
     for one in families():
-        if _is(word, one.name):
+        if named(one.name):
             yield _of_family(one)
 
 
@@ -232,48 +223,48 @@ def _of_family(one: Any) -> WordMeaning:
     return WordMeaning("message", one.name, tuple(says), "pfnlab explain 'LINE'")
 
 
-def _switches(word: str) -> Iterator[WordMeaning]:
+def _switches(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.kernel.policies.switches import SWITCHES, briefly
     from pfnlab.verbs.profile_lines import span
 
     for one in SWITCHES:
-        if _is(word, one.name):
+        if named(one.name):
             known = f"; {briefly(one.known_by)}" if one.known_by else ""
             says = (linkless(one.says), f"Kernels: {span(one)} ({one.source}{known}).")
             yield WordMeaning("switch", one.name, says, f"pfnlab run PROGRAM --on model:7.3,{one.name}=on")
 
 
-def _policies(word: str) -> Iterator[WordMeaning]:
+def _policies(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.kernel.policies import SEAM_OF
     from pfnlab.kernel.policies.seams import VM_PAT_ERAS
     from pfnlab.kernel.policies.shipped_policies import all_policies
 
     for one in all_policies():
-        if _is(word, one.name):
+        if named(one.name):
             seam = SEAM_OF.get(one.seam, "report")
             says = tuple(" ".join(part.split()) for part in one.says.replace("``", "").split("\n\n")[:3])
             yield WordMeaning(
                 f"policy, {seam}", one.name, says, f"pfnlab policies show {shell_word(one.name)}"
             )
     for name, text in VM_PAT_ERAS.items():
-        if _is(word, name):
+        if named(name):
             yield WordMeaning("policy, tracker", name, (text,), f"pfnlab policies show {shell_word(name)}")
 
 
-def _errnos(word: str) -> Iterator[WordMeaning]:
+def _errnos(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.diagnosis.messages.errno_causes import known_errnos
 
     for name in known_errnos():
-        if _is(word, name):
+        if named(name):
             says = ("A failed call; its causes depend on the call and the file.",)
             yield WordMeaning("errno", name, says, f"pfnlab explain --errno {name} mmap resource0")
 
 
-def _programs(word: str) -> Iterator[WordMeaning]:
+def _programs(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.programs.lang.library_list import library_entries
 
     for one in library_entries():
-        if _is(word, one.name):
+        if named(one.name):
             yield WordMeaning(
                 "program", one.name, (linkless(one.question),), f"pfnlab run {shell_word(one.name)}"
             )
@@ -295,11 +286,11 @@ def _operations_by_word() -> dict[str, str]:
     return found
 
 
-def _operations(word: str) -> Iterator[WordMeaning]:
+def _operations(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.kernel.functions.rule_texts import rules_about
 
     for name, text in _operations_by_word().items():
-        if _is(word.removesuffix("()"), name):
+        if named(name):
             yield WordMeaning(
                 "operation of programs",
                 name,
@@ -322,9 +313,9 @@ def _posted() -> dict[str, tuple[str, str]]:
     return found
 
 
-def _threads_and_defects(word: str) -> Iterator[WordMeaning]:
+def _threads_and_defects(word: str, named: _Named) -> Iterator[WordMeaning]:
     for number, (kind, text) in _posted().items():
-        if _is(word, number):
+        if named(number):
             yield WordMeaning(kind, number, (text,), f"pfnlab discussions show {number}")
 
 
@@ -364,9 +355,10 @@ def _note(schema: Any, form: str, keys: dict[str, dict[str, list[str]]]) -> None
         _note(part, form, keys)
 
 
-def _json_keys(word: str) -> Iterator[WordMeaning]:
+def _json_keys(word: str, named: _Named) -> Iterator[WordMeaning]:
     for name, said in _keys().items():
-        if word == name:
+        # The case of a key counts.
+        if named(name) and word == name:
             rows = [f"{', '.join(forms)}: {text}" for text, forms in said.items()]
             left = len(rows) - _MOST_KEYS
             cut = (f"{left} more formats have this key.",) if left > 0 else ()
@@ -377,7 +369,7 @@ def _json_keys(word: str) -> Iterator[WordMeaning]:
 
 
 #: The lookups, in the order of an answer.
-_SOURCES: tuple[Callable[[str], Iterator[WordMeaning]], ...] = (
+_SOURCES: tuple[Callable[[str, _Named], Iterator[WordMeaning]], ...] = (
     *(_of_glossary, _functions, _bugs, _rules, _properties, _families, _switches, _policies, _errnos),
     *(_operations, _threads_and_defects, _programs, _json_keys),
 )
