@@ -4,7 +4,7 @@ A state is shown as a picture, and as a table for screen readers whose rows foll
 picture from top to bottom.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from pfnlab.export.subject import Subject
 from pfnlab.present.picture import draw_race, draw_state
 from pfnlab.present.picture.scenes import TRACKING, differing_words
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import MAIN_TASK
+from pfnlab.programs.runs.cells import NOTHING, QUIET, cell
 from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.named_machines import model_text
 from pfnlab.programs.runs.observation import Run
@@ -52,55 +52,30 @@ def rows(result: RunResult, step: int) -> list[dict[str, Any]]:
     """Return the table rows of one step (from 0), each with a part and one cell of lines per machine, empty
     if the machine did not get there. Cached translations are never marked as different, because real kernels
     do not report them."""
-    runs = result.runs
     differing = {difference.field for difference in result.differences if difference.step == step}
     answer = []
     for field, part in PARTS.items():
-        cells = [spoken_lines(field, run, step) for run in runs]
-        if not any(cells):
-            continue
-        before = [spoken_lines(field, run, step - 1) for run in runs]
-        changed = [
-            0 < step <= len(run.steps) and earlier != cell
-            for run, earlier, cell in zip(runs, before, cells, strict=True)
-        ]
-        answer.append(
-            {
-                "part": part,
-                "field": field,
-                "cells": cells,
-                "differs": field in differing,
-                "changed": changed,
-            }
-        )
+        cells, before = ([_lines(field, run, at) for run in result.runs] for at in (step, step - 1))
+        if any(cells):
+            changed = [
+                0 < step <= len(run.steps) and earlier != lines
+                for run, earlier, lines in zip(result.runs, before, cells, strict=True)
+            ]
+            row = {"part": part, "field": field, "cells": cells}
+            answer.append({**row, "differs": field in differing, "changed": changed})
     return answer
 
 
-def spoken_lines(field: str, run: Run, step: int) -> list[str]:
-    """Return a field of a step as lines; none if it is empty, unobserved or not reached."""
-    seen: Sequence[Any] = run.tlbs if field == _REMEMBERED else run.steps
-    if not 0 <= step < len(seen):
+def _lines(field: str, run: Run, at: int) -> list[str]:
+    """Return a field of a step as the terminal prints it; no lines if empty, unobserved or not reached."""
+    if not 0 <= at < len(run.tlbs if field == _REMEMBERED else run.steps):
         return []
-    value = seen[step] if field == _REMEMBERED else getattr(seen[step], field)
-    if value is None or value == 0 or value == ():
-        return []
-    if not isinstance(value, tuple):
-        return [str(value)]
-    return [_line(field, item) for item in value]
-
-
-def _line(field: str, item: Any) -> str:
-    if field == "vmas":
-        task = "" if item.task == MAIN_TASK else f"{item.task}: "
-        return f"{task}{item.span} {item.perms} {item.file} {item.flags}"
-    if field == "ptes":
-        task = "" if item.task == MAIN_TASK else f"{item.task}: "
-        target = f" to {item.target}" if item.target is not None else ""
-        return f"{task}{item.span}{target} {item.entry}"
     if field == _REMEMBERED:
-        target = f" to {item.target}" if item.target is not None else ""
-        return f"{item.task}: {item.span}{target} {item.entry}{' STALE' if item.stale else ''}"
-    return str(item)
+        return list(map(str, run.tlbs[at]))
+    step = run.steps[at]
+    # Whether an entry is leaked depends on more than the step.
+    lines = cell(step, field, kept=[entry.span for entry in step.book or ()])
+    return [] if lines in (*QUIET, (NOTHING,)) else list(lines)
 
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):

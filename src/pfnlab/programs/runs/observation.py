@@ -341,6 +341,10 @@ class CachedTranslations(msgspec.Struct, frozen=True):
         """The entry as a value."""
         return table_entry(self.entry)
 
+    def __str__(self) -> str:
+        target = f" -> {self.target}" if self.target is not None else ""
+        return f"{self.task}: {self.span}{target} {self.entry}{' STALE' if self.stale else ''}"
+
 
 class Reason(msgspec.Struct, frozen=True):
     """The reason why a run is undecided.
