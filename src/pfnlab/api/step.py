@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from functools import partial
 from operator import index
-from typing import Any, NamedTuple, Self, SupportsIndex, TypeVar
+from typing import Any, Self, SupportsIndex, TypeVar
 
 import msgspec
 
@@ -42,21 +43,6 @@ class ObservationTuple(tuple[T, ...]):
         return "\n".join(self._texts or map(repr, self)) or NOTHING
 
 
-class DriverReservations(NamedTuple):
-    """The reservations that drivers still hold after a step, without a mapping.
-
-    :param some: there may be some that the program does not declare
-    :param kept: those that the program declares, listed once for each reservation
-    """
-
-    some: bool = False
-    kept: Sequence[Span] = ()
-
-    def cell(self, step: Step, field: str) -> tuple[str, ...]:
-        """The lines of a field, as the terminal prints them."""
-        return cell(step, field, driver_keeps=self.some, kept=self.kept)
-
-
 class StepSeen:
     """The observation after one operation on one machine.
 
@@ -64,12 +50,13 @@ class StepSeen:
     machine cannot observe is None.
 
     :ivar step: the complete step, as stored in a run
-    :param keeps: the reservations that drivers hold for themselves at that point, which are not leaked
+    :param driver_keeps: drivers may hold reservations for themselves that the program does not declare
+    :param kept: those that it declares, listed once for each reservation; none of them is leaked
     """
 
-    def __init__(self, step: Step, keeps: DriverReservations) -> None:
+    def __init__(self, step: Step, driver_keeps: bool, kept: Sequence[Span]) -> None:
         self.step = step
-        self._keeps = keeps
+        self._cell = partial(cell, step, driver_keeps=driver_keeps, kept=kept)
 
     @property
     def op(self) -> str:
@@ -94,7 +81,7 @@ class StepSeen:
     @property
     def book(self) -> ObservationTuple[BookEntry] | None:
         """The memtype list: reserved device ranges and their cache modes."""
-        return ObservationTuple.of(self.step.book, self._keeps.cell(self.step, "book"))
+        return ObservationTuple.of(self.step.book, self._cell("book"))
 
     @property
     def log(self) -> ObservationTuple[str]:
@@ -104,12 +91,12 @@ class StepSeen:
     @property
     def vmas(self) -> ObservationTuple[VmaSeen] | None:
         """Every task's VMAs in the program's areas."""
-        return ObservationTuple.of(self.step.vmas, cell(self.step, "vmas"))
+        return ObservationTuple.of(self.step.vmas, self._cell("vmas"))
 
     @property
     def ptes(self) -> ObservationTuple[PteSeen] | None:
         """The page-table entries of those VMAs, as runs of equal entries."""
-        return ObservationTuple.of(self.step.ptes, cell(self.step, "ptes"))
+        return ObservationTuple.of(self.step.ptes, self._cell("ptes"))
 
     @property
     def flushes(self) -> int | None:
@@ -149,7 +136,7 @@ class StepSeen:
             fields_named(list(fields))
         rows: list[tuple[str, tuple[str, ...]]] = [(self.op, (self.result,))]
         for field in fields:
-            lines = self._keeps.cell(self.step, field)
+            lines = self._cell(field)
             if lines not in ((), (NOTHING,)):
                 rows.append((f"  {field}", lines))
         return rows
@@ -171,9 +158,9 @@ class StepSeen:
 def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
     """The steps of *run*, with the reservations that the operations in *program* leave with drivers."""
     # vfio-pci maps its device for itself as long as it is open; the program does not mention that.
-    some = program.needs.vfio
+    driver_keeps = program.needs.vfio
     steps = zip(run.steps, kept_after(program, run), strict=False)
-    return tuple(StepSeen(step, DriverReservations(some, kept)) for step, kept in steps)
+    return tuple(StepSeen(step, driver_keeps, kept) for step, kept in steps)
 
 
 @dataclasses.dataclass(frozen=True)
