@@ -65,11 +65,6 @@ def test_a_verb_that_is_quick_shows_none(verb: str) -> None:
     assert seen == ""
 
 
-def test_who_watches_a_machine_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What changes is printed when it changes."""
-    assert shown("inspect", 100.0, monkeypatch, watch=1.0) == ""
-
-
 def test_nothing_is_shown_while_a_result_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line of progress and a line of the output are not in one another's way."""
     clock, screen = Clock(monkeypatch), Screen()

@@ -1,7 +1,7 @@
 """Show output that is longer than the terminal in a pager: ``$PAGER``, or less.
 
-Used only on a terminal, and only for a command that answers once: a served page, a watched machine or a long
-job prints as it goes. The exit code is that of the command, whatever the pager does.
+Used only on a terminal, and only for a command that answers once: a served page or a long job prints as it
+goes. The exit code is that of the command, whatever the pager does.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def pages(request: Any) -> bool:
         or getattr(request, "schema", False)
         or getattr(request, "completion", None)
     )
-    is_gradual = getattr(request, "gradual", False) or getattr(request, "watch", None) is not None
+    is_gradual = getattr(request, "gradual", False)
     return sys.stdout.isatty() and not is_data and not is_gradual and form in (None, "text")
 
 

@@ -35,27 +35,9 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             from pfnlab.base.files import write_output
 
             texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
-            # A server and a watched machine never end, so do not wait for that.
-            is_endless = verb in ("explore", "mcp") or getattr(request, "watch", None) is not None
-            for text in texts if is_endless else waited(what, texts):
+            # A server never ends, so do not wait for that.
+            for text in texts if verb in ("explore", "mcp") else waited(what, texts):
                 write_output(getattr(request, "output", None), text)
-
-
-def _explanation(request: Any, result: Any) -> str:
-    from pfnlab.base.terminal_text import PROSE, terminal_width
-    from pfnlab.present.document.terminal import text_of
-
-    blocks: Iterable[Block]
-    # A single line has no files: do not import the code that joins them.
-    if hasattr(result, "findings"):
-        from pfnlab.present.document.joined_part import screen as joined_screen
-
-        blocks = joined_screen(result, full=request.full)
-    else:
-        from pfnlab.present.document.explanation_part import screen
-
-        blocks = screen(result, full=request.full)
-    return text_of(blocks, terminal_width(PROSE))
 
 
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
@@ -72,38 +54,45 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             form = request.form or "text"
             return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
         case "kernels diff" if request.model and request.output is None:
-            text = _lines(result, apart)
+            pass
         case "try" | "kernels meet" | "kernels diff":
-            return _page(result)
+            # As `pfnlab report` writes it for a mail.
+            from pfnlab.present.document.compose import document_of
+            from pfnlab.present.document.mail import mail
+            from pfnlab.present.document.part import part_of
+
+            return mail(document_of([part_of(result)]))
         case "discussions show" if request.mail:
             from pfnlab.present.document.claims_part import claim_mail
 
             return f"{chr(10) * apart}{claim_mail(result)}"
-        case "explain":
-            return _explanation(request, result)
-        case "campaign results":
-            from pfnlab.present.document.results_part import listing_part
-            from pfnlab.present.document.terminal import terminal
-
-            text = terminal(listing_part(result, full=request.full))
-        case "campaign run" | "campaign resume" | "campaign status":
-            from pfnlab.present.document.results_part import status_part
-            from pfnlab.present.document.terminal import terminal
-
-            text = terminal(status_part(result.campaigns if verb == "campaign status" else [result]))
-        case _:
-            text = _lines(result, apart)
-    return f"{text}\n"
-
-
-def _lines(result: Any, apart: bool) -> str:
-    """Return the lines of a result."""
+    from pfnlab.base.terminal_text import PROSE, terminal_width
     from pfnlab.present.document.terminal import text_of
 
-    return "\n" * apart + text_of(_blocks(result)).removesuffix("\n")
+    width = terminal_width(PROSE) if verb == "explain" else None
+    text = text_of(_blocks(verb, request, result), width).removesuffix("\n")
+    return f"{chr(10) * apart}{text}\n"
 
 
-def _blocks(result: Any) -> Iterable[Block]:
+def _blocks(verb: str, request: Any, result: Any) -> Iterable[Block]:
+    match verb:
+        case "explain" if hasattr(result, "findings"):
+            # A single line has no files: do not import the code that joins them.
+            from pfnlab.present.document.joined_part import screen as joined_screen
+
+            return joined_screen(result, full=request.full)
+        case "explain":
+            from pfnlab.present.document.explanation_part import screen
+
+            return screen(result, full=request.full)
+        case "campaign results":
+            from pfnlab.present.document.results_part import listing_part
+
+            return listing_part(result, full=request.full).shown
+        case "campaign run" | "campaign resume" | "campaign status":
+            from pfnlab.present.document.results_part import status_part
+
+            return status_part(result.campaigns if verb == "campaign status" else [result]).shown
     if hasattr(result, "blocks"):
         blocks: Iterable[Block] = result.blocks()
         return blocks
@@ -114,12 +103,3 @@ def _blocks(result: Any) -> Iterable[Block]:
     from pfnlab.present.document.part import part_of
 
     return part_of(result).shown
-
-
-def _page(result: Any) -> str:
-    """Return a result as ``pfnlab report`` writes it for a mail."""
-    from pfnlab.present.document.compose import document_of
-    from pfnlab.present.document.mail import mail
-    from pfnlab.present.document.part import part_of
-
-    return mail(document_of([part_of(result)]))
