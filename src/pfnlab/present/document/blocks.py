@@ -7,7 +7,7 @@ markup, which ``picture/`` draws and :mod:`pfnlab.present.document.drawings` che
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 
@@ -63,7 +63,6 @@ class Paragraph(msgspec.Struct, frozen=True):
     :param whole: whether a terminal leaves its lines whole, e.g. a line of a log
     """
 
-    kind: ClassVar[str] = "paragraph"
     text: str
     tone: Tone = ""
     rows: int = 0
@@ -78,7 +77,6 @@ class Brief(msgspec.Struct, frozen=True):
     :param indent: the indentation of the sentences
     """
 
-    kind: ClassVar[str] = "brief"
     around: tuple[tuple[Paragraph, ...], tuple[Paragraph, ...]]
     sentences: tuple[str, ...]
     most: int
@@ -88,7 +86,6 @@ class Brief(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True):
     """Names and their values, e.g. ``kernel``, ``command``; names in *code* have commands as values."""
 
-    kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     code: frozenset[str] = frozenset({"again"})
 
@@ -96,7 +93,6 @@ class Facts(msgspec.Struct, frozen=True):
 class Bullets(msgspec.Struct, frozen=True):
     """Lines of equal weight; in an item with several lines, the others are below the first."""
 
-    kind: ClassVar[str] = "bullets"
     items: tuple[str | tuple[str, ...], ...]
 
     @property
@@ -128,7 +124,6 @@ class Table(msgspec.Struct, frozen=True):
     :param marked: whether columns are machines side by side, and a row ends in a mark if one differs
     """
 
-    kind: ClassVar[str] = "table"
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -163,7 +158,6 @@ def headed(
 class Code(msgspec.Struct, frozen=True):
     """Preformatted text; unless *glance* is None, a terminal shows *glance* instead."""
 
-    kind: ClassVar[str] = "code"
     caption: str
     text: str
     glance: str | None = None
@@ -172,7 +166,6 @@ class Code(msgspec.Struct, frozen=True):
 class Figure(msgspec.Struct, frozen=True):
     """A drawing: a checked SVG element, with a title and a description."""
 
-    kind: ClassVar[str] = "figure"
     caption: str
     svg: str
 
@@ -180,14 +173,12 @@ class Figure(msgspec.Struct, frozen=True):
 class DrawnFigures(msgspec.Struct, frozen=True):
     """Figures that are drawn on demand, because drawing takes time and a terminal shows no figures."""
 
-    kind: ClassVar[str] = "drawn"
     figures: Callable[[], Iterable[Figure]]
 
 
 class Chapter(msgspec.Struct, frozen=True):
     """Blocks under a heading, *folded* until the reader opens it; the table of contents links to *anchor*."""
 
-    kind: ClassVar[str] = "chapter"
     title: str
     blocks: tuple[Block, ...]
     folded: bool = False
@@ -207,7 +198,6 @@ class ContentsEntry(msgspec.Struct, frozen=True):
 class Contents(msgspec.Struct, frozen=True):
     """A list of all results, each linked to its chapter."""
 
-    kind: ClassVar[str] = "contents"
     entries: tuple[ContentsEntry, ...]
 
 

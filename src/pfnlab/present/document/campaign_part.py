@@ -22,7 +22,7 @@ from pfnlab.present.document.blocks import (
 )
 from pfnlab.present.document.part import (
     Part,
-    figures_on_demand,
+    drawn_program,
     operations_of,
     part_of_result,
     program_code,
@@ -125,8 +125,7 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
     return Chapter(
         f"{number}. {short(shown.says, content.machines)}",
         (
-            *program_code(shown.program or "", glance=operations_of(shown.program or "")),
-            figures_on_demand(lambda draw: draw.story_of_text(shown.program, content.machines)),
+            *drawn_program(shown.program, content.machines, glance=operations_of(shown.program or "")),
             *((Bullets((f"of the same cause: {alike}",)),) if alike else ()),
         ),
     )

@@ -21,7 +21,7 @@ from pfnlab.present.document.blocks import (
     cell,
     cells,
 )
-from pfnlab.present.document.part import Part, figures_on_demand, part_of_result, program_code, section
+from pfnlab.present.document.part import Part, drawn_program, part_of_result, section
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 
@@ -88,8 +88,7 @@ def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | N
             if answer.schedule:
                 held = "with one held task" if program.needs.held else "without a held task"
                 blocks.append(Paragraph(f"as a program {held}:"))
-        blocks += program_code(answer.text, "The shortest program", glance=ops)
-        blocks.append(figures_on_demand(lambda draw: draw.story_of_text(answer.text, [content.machine])))
+        blocks += drawn_program(answer.text, [content.machine], "The shortest program", glance=ops)
     if answer.confirmed:
         blocks.append(Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items())))
     if answer.replay is not None:

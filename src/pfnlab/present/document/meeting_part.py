@@ -13,7 +13,7 @@ from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells
-from pfnlab.present.document.part import Part, figures_on_demand, part_of_result, program_code, section, short
+from pfnlab.present.document.part import Part, drawn_program, part_of_result, section, short
 from pfnlab.present.document.review_part import chapters
 
 #: The maximum number of programs that show a difference, of other differences with the same
@@ -84,8 +84,7 @@ def difference_section(
     return Chapter(
         f"{number}. {short(first.says, machines)}",
         (
-            *program_code(first.program),
-            figures_on_demand(lambda draw: draw.story_of_text(first.program, machines)),
+            *drawn_program(first.program, machines),
             Bullets((*first.seen, by, *said)),
         ),
     )

@@ -126,6 +126,14 @@ def figures_on_demand(draw: Callable[[ModuleType], Iterable[Figure]]) -> DrawnFi
     return DrawnFigures(figures)
 
 
+def drawn_program(
+    text: str | None, machines: Sequence[str], caption: str = "The program", *, glance: str | None = None
+) -> Iterator[Block]:
+    """Yield a program as in :func:`program_code`, and its steps, drawn on those machines that are models."""
+    yield from program_code(text or "", caption, glance=glance)
+    yield figures_on_demand(lambda drawings: drawings.story_of_text(text, machines))
+
+
 def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapter]:
     """Yield a section with *blocks*, if there are any."""
     if blocks:

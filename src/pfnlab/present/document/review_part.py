@@ -15,7 +15,7 @@ from pfnlab.present.document.blocks import (
     cells,
     headed,
 )
-from pfnlab.present.document.part import Part, figures_on_demand, operations_of, part_of_result, program_code
+from pfnlab.present.document.part import Part, drawn_program, operations_of, part_of_result
 
 #: The words for changes, and the fields they are about.
 _CHANGED: dict[str, tuple[ChangedField, ...]] = {
@@ -112,8 +112,8 @@ def _shown(found: Broken, machine: str) -> Chapter:
         if found.text is not None:
             blocks.append(Paragraph("as a program:"))
     if found.text is not None:
-        blocks += program_code(found.text, "The shortest program", glance=operations_of(found.text))
-        blocks.append(figures_on_demand(lambda draw: draw.story_of_text(found.text, [machine])))
+        glance = operations_of(found.text)
+        blocks += drawn_program(found.text, [machine], "The shortest program", glance=glance)
     return Chapter(f"{found.name} is newly broken", tuple(blocks))
 
 

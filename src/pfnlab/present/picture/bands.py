@@ -82,10 +82,9 @@ def draw_link(
     top: float,
     bottom: float,
     *,
-    stale: bool = False,
     faint: bool = False,
 ) -> None:
-    """Draw a run's link straight down to its frames; *faint* if many links overlap."""
+    """Draw an entry's link straight down to its frames; *faint* if many links overlap."""
     target = part.target
     if target is None or target.name not in axes.physical.names:
         return
@@ -95,21 +94,18 @@ def draw_link(
         f"M{above[0]:.1f} {top:.1f}L{above[1]:.1f} {top:.1f}"
         f"L{below[1]:.1f} {bottom:.1f}L{below[0]:.1f} {bottom:.1f}Z"
     )
-    says = f"{part.span} reaches {target if target.pages else target.name}"
-    link = ScenePart(
-        part=("stale-" if stale else "") + pages_part("link", part.task, part.span),
-        says=f"{says} by a STALE translation" if stale else says,
-        rule="S8.3" if stale else "S1.4",
-        beside=part.part,
+    name, says = (
+        pages_part("link", part.task, part.span),
+        f"{part.span} reaches {target if target.pages else target.name}",
     )
+    kind = f"link-box{' faint' * faint} {style.key if style else ''}".rstrip()
+    link = ScenePart(part=name, says=says, rule="S1.4", beside=part.part)
+    if part.stale:
+        kind, says = "bad-link", f"{says} by a STALE translation"
+        link = ScenePart(part=f"stale-{name}", says=says, rule="S8.3", beside=part.part)
     with drawing.part(link, "link"):
-        drawing.path(
-            way,
-            "bad-link"
-            if stale
-            else f"link-box{' faint' if faint else ''} {style.key if style else ''}".rstrip(),
-        )
-        if stale:
+        drawing.path(way, kind)
+        if part.stale:
             drawing.bolt((above[0] + above[1]) / 2 - 4, (top + bottom) / 2 - 6, "bad-fill")
 
 

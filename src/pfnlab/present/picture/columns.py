@@ -33,8 +33,8 @@ class _Grid:
 
     def panels(self, row: Sequence[StateScene], processors: bool) -> list[Panel]:
         """Return the panels of *row*, with the translations of *processors* if they are to be shown."""
-        extents = self._scenes.extents
-        return [Panel(scene, extents, self._axes, self._sizes, self.each, processors) for scene in row]
+        fixed = self._scenes.extents, self._axes, self._sizes, self.each, processors
+        return [Panel(self.sheet.drawing, scene, *fixed) for scene in row]
 
     def draw_steps(self, row: Sequence[StateScene], processors: bool) -> None:
         """Draw steps of one machine side by side, each below its head."""
@@ -45,7 +45,7 @@ class _Grid:
         for left, scene, panel in zip(self.lefts, row, panels, strict=False):
             with drawing.step(scene.number, scene.machine):
                 draw_head(drawing, scene, left, top, self.each)
-                bottom = max(bottom, panel.draw(drawing, left, below, rows, pale=scene.number > 1))
+                bottom = max(bottom, panel.draw(left, below, rows, pale=scene.number > 1))
         self.sheet.at = bottom + 14
 
 
@@ -241,7 +241,7 @@ def _draw_row(
             rows = {key: rows[key] for key in shared_rows(scenes.extents, panels) if key in rows}
         with sheet.drawing.step(scene.number, group[0].machine):
             _highlight(sheet.drawing, left - 6, each + 12, top, rows, differing)
-            bottom = max(bottom, panel.draw(sheet.drawing, left, top, rows, pale=bool(differing)))
+            bottom = max(bottom, panel.draw(left, top, rows, pale=bool(differing)))
             if not scene.log and "log" in differing:
                 _no_log(sheet.drawing, left, top, rows)
         bottom += 8 if slim else 0

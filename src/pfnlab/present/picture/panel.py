@@ -22,24 +22,21 @@ RowName = tuple[str, str]
 
 
 class Panel:
-    """One state on its axes.
+    """One state on its axes, to be drawn on *drawing*.
 
     :param width: the whole width, including row names
     :param processors: whether to show the translations that processors have cached
     """
 
     def __init__(
-        self,
-        scene: StateScene,
-        extents: Extents,
-        axes: Axes,
-        sizes: Dimensions,
-        width: float,
-        processors: bool,
-    ) -> None:
-        self._scene, self._stage, self._axes, self._sizes, self._width = scene, extents, axes, sizes, width
+        self, drawing: Canvas, scene: StateScene, extents: Extents, axes: Axes, sizes: Dimensions,
+        width: float, processors: bool,
+    ) -> None:  # fmt: skip
+        self._drawing, self._scene, self._stage = drawing, scene, extents
+        self._axes, self._sizes, self._width = axes, sizes, width
         self._processors = processors and scene.tlbs is not None
         self._lines = physical.book_lines(scene.book or ())
+        self._left, self._places = 0.0, dict[RowName, float]()
 
     def rows(self) -> dict[RowName, float]:
         """Return the height of every row that this state needs, from top to bottom."""
@@ -64,138 +61,108 @@ class Panel:
         if self._processors:
             rows["tlb", ""] = physical.lines_height(scene)
         if scene.log:
-            rows["log", ""] = len(self._log_lines()) * _LOG_LINE + 12
+            rows["log", ""] = sum(map(len, self._log_lines())) * _LOG_LINE + 12
         return rows
 
-    def draw(
-        self, drawing: Canvas, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False
-    ) -> float:
+    def draw(self, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False) -> float:
         """Draw it in rows with the heights *rows*, which may be more than it needs; return where it ends."""
-        scene, sizes = self._scene, self._sizes
-        places, at = {}, top
+        self._left, self._places, at = left, {}, top
         for row, height in rows.items():
-            places[row] = at
+            self._places[row] = at
             at += height
-        start = left + sizes.margin
-        self._draw_links(drawing, start, places, rows)
-        self._draw_tasks(drawing, left, start, places, pale=pale)
-        if ("unseen", "") in places and (scene.unreached or scene.vmas is None):
-            words = cut(scene.unreached or _NOT_SEEN, left + self._width - start, 12, "sans")
+        scene, drawing, start = self._scene, self._drawing, self._start
+        if (memory := self._places.get(("memory", ""))) is not None:
+            memory += rows["memory", ""] - physical.BAR - physical.TICKS
+            self._draw_links(memory)
+        self._draw_tasks(pale=pale)
+        unseen = self._places.get(("unseen", ""))
+        if unseen is not None and (scene.unreached or scene.vmas is None):
             if not scene.unreached:
-                self._name(drawing, left, places["unseen", ""] + 13, "vma")
-            drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
-        if ("pages", "") in places:
-            physical.draw_ticks(
-                drawing, self._axes.virtual, start, places["pages", ""] + 11, self._axes.virtual.names
-            )
-        if ("memory", "") in places:
-            self._draw_memory(drawing, left, start, places, rows, pale=pale)
-        if ("tlb", "") in places and self._processors:
-            self._name(drawing, left, places["tlb", ""] + 13, "tlb")
-            physical.draw_lines(drawing, scene, start, places["tlb", ""], left + self._width)
-        if scene.log and ("log", "") in places:
-            self._draw_log(drawing, left, places["log", ""])
+                self._name(unseen + 13, "vma")
+            words = cut(scene.unreached or _NOT_SEEN, self._right - start, 12, "sans")
+            drawing.text(start, unseen + 13, words, "quiet", face="sans")
+        if ("pages", "") in self._places:
+            axis = self._axes.virtual
+            physical.draw_ticks(drawing, axis, start, self._places["pages", ""] + 11, axis.names)
+        if memory is not None:
+            self._draw_memory(memory)
+            self._draw_book(pale=pale)
+        if ("tlb", "") in self._places and self._processors:
+            self._name(self._places["tlb", ""] + 13, "tlb")
+            physical.draw_lines(drawing, scene, start, self._places["tlb", ""], self._right)
+        if scene.log and ("log", "") in self._places:
+            self._draw_log(self._places["log", ""])
         return at
 
-    def _draw_links(
-        self, drawing: Canvas, left: float, places: Mapping[RowName, float], rows: Mapping[RowName, float]
-    ) -> None:
-        if ("memory", "") not in places:
-            return
-        bottom = places["memory", ""] + self._raised(rows)
+    def _draw_links(self, bottom: float) -> None:
         faint = len({run.task for run in self._scene.runs or () if run.target is not None}) > _SEVERAL
         for run in self._scene.runs or ():
             if run.target is not None:
-                top = places["pte", run.task] + run_height(self._sizes, run.level)
-                draw_link(drawing, run, self._axes, left, top, bottom, faint=faint)
+                top = self._places["pte", run.task] + run_height(self._sizes, run.level)
+                draw_link(self._drawing, run, self._axes, self._start, top, bottom, faint=faint)
         for run in physical.stale_links(self._scene):
-            if ("pte", run.task) in places:
-                top = places["pte", run.task] + run_height(self._sizes, 1)
+            if ("pte", run.task) in self._places:
+                top = self._places["pte", run.task] + run_height(self._sizes, 1)
             else:
-                top = places.get(("fall", ""), bottom - self._sizes.fall)
-            draw_link(drawing, run, self._axes, left, top, bottom, stale=True)
+                top = self._places.get(("fall", ""), bottom - self._sizes.fall)
+            draw_link(self._drawing, run, self._axes, self._start, top, bottom)
 
-    def _draw_tasks(
-        self, drawing: Canvas, left: float, start: float, places: Mapping[RowName, float], *, pale: bool
-    ) -> None:
-        scene, sizes = self._scene, self._sizes
-        several = len({task for _, task in places if task}) > 1 or set(scene.tasks) - {MAIN_TASK}
-        for row, task in places:
-            top = places[row, task]
+    def _draw_tasks(self, *, pale: bool) -> None:
+        scene, sizes, drawing, axis = self._scene, self._sizes, self._drawing, self._axes.virtual
+        several = len({task for _, task in self._places if task}) > 1 or set(scene.tasks) - {MAIN_TASK}
+        for (row, task), top in self._places.items():
             if row == "vma" and (task in scene.tasks or task in _former_tasks(scene)):
                 if several:
                     name = cut(task, sizes.margin - 20, 12, "bold")
                     with drawing.row(row):
-                        drawing.text(left, top + sizes.vma / 2 + 4, name, face="bold")
+                        drawing.text(self._left, top + sizes.vma / 2 + 4, name, face="bold")
                 else:
-                    self._name(drawing, left, top + sizes.vma / 2 + 4, row)
+                    self._name(top + sizes.vma / 2 + 4, row)
                 for vma in scene.vmas or ():
                     if vma.task == task:
-                        draw_vma(drawing, vma, sizes, self._axes.virtual, start, top, pale=pale)
+                        draw_vma(drawing, vma, sizes, axis, self._start, top, pale=pale)
             if row == "pte" and task in scene.tasks:
-                self._name(drawing, left, top + sizes.page / 2 + 4, row)
+                self._name(top + sizes.page / 2 + 4, row)
                 for run in scene.runs or ():
                     if run.task == task:
-                        draw_run(drawing, run, sizes, self._axes.virtual, start, top, pale=pale)
+                        draw_run(drawing, run, sizes, axis, self._start, top, pale=pale)
 
-    def _draw_memory(
-        self,
-        drawing: Canvas,
-        left: float,
-        start: float,
-        places: Mapping[RowName, float],
-        rows: Mapping[RowName, float],
-        *,
-        pale: bool,
-    ) -> None:
-        scene, axis = self._scene, self._axes.physical
-        top = places["memory", ""] + self._raised(rows)
-        self._name(drawing, left, top + 15, "memory")
-        for device in scene.devices:
-            physical.draw_device(drawing, device, self._stage, axis, start, top)
-        physical.draw_ticks(drawing, axis, start, top + physical.BAR + 11, axis.names)
-        top = places["book", ""]
-        self._name(drawing, left, top + 15, "book")
-        if scene.book is None:
-            drawing.text(start, top + 15, "" if scene.unreached else _NOT_SEEN, "quiet", face="sans")
-            return
+    def _draw_memory(self, top: float) -> None:
+        drawing, axis = self._drawing, self._axes.physical
+        self._name(top + 15, "memory")
+        for device in self._scene.devices:
+            physical.draw_device(drawing, device, self._stage, axis, self._start, top)
+        physical.draw_ticks(drawing, axis, self._start, top + physical.BAR + 11, axis.names)
+
+    def _draw_book(self, *, pale: bool) -> None:
+        scene, drawing, axis = self._scene, self._drawing, self._axes.physical
+        start, top = self._start, self._places["book", ""]
+        self._name(top + 15, "book")
         if not scene.book:
-            drawing.text(start, top + 15, "nothing reserved", "quiet", face="sans")
-        edge = left + self._width
-        for part, line in zip(scene.book, self._lines, strict=True):
-            begins = [
-                start + axis.span(other.span)[0]
-                for other, its in zip(scene.book, self._lines, strict=True)
-                if its == line and axis.span(other.span)[0] >= axis.span(part.span)[1]
-            ]
-            physical.draw_reservation(
-                drawing, part, axis, start, top + line * physical.LINE, min([edge, *begins]), pale=pale
-            )
+            words = "nothing reserved" if scene.book is not None else "" if scene.unreached else _NOT_SEEN
+            drawing.text(start, top + 15, words, "quiet", face="sans")
+            return
+        placed = list(zip(scene.book, self._lines, strict=True))
+        for part, line in placed:
+            end = axis.span(part.span)[1]
+            begins = (axis.span(other.span)[0] for other, its in placed if its == line)
+            right = min([self._right, *(start + begin for begin in begins if begin >= end)])
+            at = top + line * physical.LINE
+            physical.draw_reservation(drawing, part, axis, start, at, right, pale=pale)
 
-    def _draw_log(self, drawing: Canvas, left: float, top: float) -> None:
-        lines = self._log_lines()
-        high = len(lines) * _LOG_LINE + 6
-        for number, (line, rule) in enumerate(self._scene.log):
-            own = [text for which, text in lines if which == number]
-            before = sum(which < number for which, _ in lines)
-            says = f"log: {line}"
-            with drawing.group(f"log:{number}", says, "log", rule):
-                place = top + 3 + before * _LOG_LINE
-                drawing.rect(left, place, self._log_width + 16, len(own) * _LOG_LINE + 3, "log-box")
-                for row, text in enumerate(own):
-                    drawing.text(left + 12, top + 16 + (before + row) * _LOG_LINE, text, size=11)
-        drawing.rect(left, top + 3, 4, high - 3, "log-bar", 1)
+    def _draw_log(self, top: float) -> None:
+        drawing, left, at = self._drawing, self._left, top + 3
+        for number, ((line, rule), texts) in enumerate(zip(self._scene.log, self._log_lines(), strict=True)):
+            with drawing.group(f"log:{number}", f"log: {line}", "log", rule):
+                drawing.rect(left, at, self._width, len(texts) * _LOG_LINE + 3, "log-box")
+                for row, text in enumerate(texts):
+                    drawing.text(left + 12, at + 13 + row * _LOG_LINE, text, size=11)
+            at += len(texts) * _LOG_LINE
+        drawing.rect(left, top + 3, 4, at - top, "log-bar", 1)
 
-    def _log_lines(self) -> list[tuple[int, str]]:
-        return [
-            (number, text)
-            for number, (line, _) in enumerate(self._scene.log)
-            for text in wrapped(line, self._log_width, 11)
-        ]
-
-    @property
-    def _log_width(self) -> float:
-        return self._width - 16
+    def _log_lines(self) -> list[list[str]]:
+        """Return the lines of each message."""
+        return [wrapped(line, self._width - 16, 11) for line, _ in self._scene.log]
 
     @property
     def _broken(self) -> bool:
@@ -206,12 +173,18 @@ class Panel:
         below = [self._axes.physical.ticks(name) for name in self._axes.physical.names]
         return any(axis.ticks(name) not in below for name in broken)
 
-    def _raised(self, rows: Mapping[RowName, float]) -> float:
-        return rows.get(("memory", ""), 0.0) - physical.BAR - physical.TICKS
+    @property
+    def _start(self) -> float:
+        """The left end of the axes."""
+        return self._left + self._sizes.margin
 
-    def _name(self, drawing: Canvas, left: float, y: float, row: str) -> None:
-        with drawing.row(row):
-            drawing.text(left, y, ROW_NAMES[row], "quiet", face="sans", must=False)
+    @property
+    def _right(self) -> float:
+        return self._left + self._width
+
+    def _name(self, y: float, row: str) -> None:
+        with self._drawing.row(row):
+            self._drawing.text(self._left, y, ROW_NAMES[row], "quiet", face="sans", must=False)
 
 
 def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, float]:
