@@ -1,6 +1,7 @@
 """Events in the lanes of a race: boxes, spans and lifetimes by row, without coordinates."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -10,7 +11,15 @@ from pfnlab.present.picture.scene import step_result
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Program, Read, Release, Thread, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, CachedTranslations, Run, standings
+from pfnlab.programs.runs.observation import (
+    BUSY,
+    HELD,
+    WAITS,
+    CachedTranslations,
+    Run,
+    is_under_way,
+    standings,
+)
 
 
 class LaneBox(msgspec.Struct, frozen=True):
@@ -81,8 +90,8 @@ def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
         run.machine,
         tuple(tasks),
         tuple(box for box in _boxes(program, run) if box.task in tasks),
-        tuple(_spans(program, run, (HELD,))),
-        tuple(_spans(program, run, (WAITS,))),
+        tuple(_spans(program, run, HELD)),
+        tuple(_spans(program, run, WAITS)),
         tuple(_lives(run)),
         tuple(
             LaneViolation(found.step, run.steps[found.step].task, found.name, found.says)
@@ -140,44 +149,40 @@ def _through_stale(program: Program, run: Run, row: int) -> bool:
     )
 
 
-def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneSpan]:
-    """Yield spans from the row in which a task stops to the release that lets it continue, or to the end."""
-    for row, standing in _stops(program, run):
-        for task, (result, _, reason) in standing.items():
-            if result not in results:
+def _spans(program: Program, run: Run, stop: str) -> Iterator[LaneSpan]:
+    """Yield spans from the row in which a task stops to the release that lets it continue, or to the end.
+
+    :param stop: ``HELD`` or ``WAITS``
+    """
+    rows = list(_stopped(program, run))
+    for row, (before, now) in enumerate(pairwise([{}, *rows])):
+        held = [task for task, result in now.items() if _word(result) == HELD]
+        for task, result in now.items():
+            if _word(result) != stop or before.get(task) == result:
                 continue
-            last = next(
-                (
-                    later
-                    for later in range(row + 1, len(run.steps))
-                    if _goes_on(program, run, later, task, result)
-                ),
-                len(run.steps) - 1,
-            )
-            if result == HELD:
+            later = range(row + 1, len(rows))
+            last = next((at for at in later if _word(rows[at].get(task, "")) != stop), len(rows) - 1)
+            if stop == HELD:
                 yield LaneSpan(row, last, task, _hold_of(program, row, task))
             else:
-                yield LaneSpan(row, last, task, reason or "something", _holder(program, run, row))
+                # If two tasks are held, the wait could be for either.
+                holder = held[0] if len(held) == 1 else ""
+                yield LaneSpan(row, last, task, result.partition(" ")[2] or "something", holder)
 
 
-def _stops(program: Program, run: Run) -> Iterator[tuple[int, dict[str, tuple[str, str, str]]]]:
-    """Yield the rows in which tasks stop, with results; for a release, the tasks newly held or waiting."""
-    before: dict[str, str] = {}
+def _stopped(program: Program, run: Run) -> Iterator[dict[str, str]]:
+    """Yield the tasks that are held or waiting after each row, with their results."""
+    now: dict[str, str] = {}
     for row, step in enumerate(run.steps):
         if _releases(program, row):
-            now = standings(step)
-            new = {task: result for task, result in now.items() if before.get(task) != result}
-            before = now
-        else:
-            value = f" {step.value}" if step.value is not None else ""
-            new = {step.task: f"{step.result}{value}"}
-            before |= {} if step.result == BUSY else new
-        yield row, {task: result.partition(" ") for task, result in new.items()}
+            now = {task: result for task, result in standings(step).items() if is_under_way(result)}
+        elif is_under_way(step.result):
+            now = now | {step.task: f"{step.result} {step.value or ''}".rstrip()}
+        yield now
 
 
-def _goes_on(program: Program, run: Run, row: int, task: str, result: str) -> bool:
-    """Return True if *task*, which was held or waiting (*result*), no longer is after a release."""
-    return _releases(program, row) and standings(run.steps[row]).get(task, "ok").partition(" ")[0] != result
+def _word(result: str) -> str:
+    return result.partition(" ")[0]
 
 
 def _hold_of(program: Program, row: int, task: str) -> str:
@@ -185,17 +190,6 @@ def _hold_of(program: Program, row: int, task: str) -> str:
     holds = (op.hold for op in reversed(program.ops[: row + 1]) if op.task == task and op.hold is not None)
     hold = next(holds, None)
     return hold.function if hold is not None else ""
-
-
-def _holder(program: Program, run: Run, row: int) -> str:
-    """Return the only task held in *row*; "" if there are two, because the wait could be for either."""
-    held: set[str] = set()
-    for at, step in enumerate(run.steps[: row + 1]):
-        if _releases(program, at):
-            held = {task for task, result in standings(step).items() if result == HELD}
-        elif step.result == HELD:
-            held.add(step.task)
-    return held.pop() if len(held) == 1 else ""
 
 
 def _lives(run: Run) -> Iterator[LaneLife]:
