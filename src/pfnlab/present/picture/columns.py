@@ -123,10 +123,12 @@ def _draw_columns(scenes: Scenes, steps: Sequence[int], width: float | None, the
         said += [step_words(scene) for scene in row]
         named = next((scene for scene in row if scene.op), row[0])
         if steps or opened or (index == shown and not row[0].unreached):
-            _bar(sheet, named, row, words)
+            _draw_bar(sheet, named, _difference_words(row, words), lit=bool(words), opened=True)
             _draw_row(grid, scenes, row, groups, opened, slim=slim)
         else:
-            _same_line(sheet, row[0], words)
+            said_once = step_words(row[0]).partition(f"{row[0].op}, ")[2].rstrip(".")
+            alike = f"{said_once} {_difference_words(row, words) or '= the same'}"
+            _draw_bar(sheet, row[0], alike, lit=False, opened=False)
         sheet.at += 10
     machines = " and ".join(run.machine for run in scenes.runs)
     return sheet.svg(f"{program.title}: {machines}", " ".join([f"On {machines}.", *said]), theme)
@@ -157,32 +159,35 @@ def _names(grid: _Grid, groups: Sequence[Sequence[Run]]) -> None:
     sheet.at += most * 20 + 8
 
 
-def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: Sequence[str]) -> None:
-    """Draw the head of a step across all columns: the operation and the differences."""
-    drawing = sheet.drawing
-    words = _difference_words(row, differing)
-    room = sheet.width - 24
-    number = text_width(f"{named.number}", 13, "bold") + 8
-    beside = room - number - text_width(words, 12, "bold") - 24
-    lines = wrapped(named.op or "–", max(beside, room / 2 - number) / 1.02, 12)
-    widest = max(text_width(line, 12) * 1.02 for line in lines)
-    below = text_width(words, 12, "bold") + 24 + number + widest > room
-    after = wrapped(words, room, 12, "bold") if below else []
-    high = 12 + 16 * (len(lines) + len(after))
-    says = f"step {named.number}: {named.op}: {words}"
-    part = ScenePart(part=f"step:{named.number}", says=says, rule=named.rule)
+def _draw_bar(sheet: Sheet, scene: StateScene, words: str, *, lit: bool, opened: bool) -> None:
+    """Draw a step across all columns: its operation, and *words* beside it or, without room, below it.
+
+    :param opened: whether its panels follow
+    """
+    drawing, left, room = sheet.drawing, sheet.left + 12, sheet.width - 24
+    face: Face = "bold" if lit else "sans"
+    kind = "" if lit else "quiet"
+    number = text_width(f"{scene.number}", 13, "bold") + 8
+    wide = text_width(words, 12, face) + 24
+    op = wrapped(scene.op or "–", max(room - number - wide, room / 2 - number) / 1.02, 12)
+    below = number + max(text_width(line, 12) * 1.02 for line in op) + wide > room
+    after = wrapped(words, room - number, 12, face) if below else []
+    high = 16 * (len(op) + len(after)) + (12 if opened else 0)
+    part = ScenePart(
+        part=f"step:{scene.number}", says=f"step {scene.number}: {scene.op}: {words}", rule=scene.rule
+    )
     with drawing.part(part, "step"):
-        drawing.rect(sheet.left, sheet.at, sheet.width, high, "panel", 4)
-        drawing.text(sheet.left + 12, sheet.at + 18, f"{named.number}", size=13, face="bold")
-        for at, line in enumerate(lines):
-            drawing.text(sheet.left + 12 + number, sheet.at + 18 + at * 16, line, "strong")
-        for at, line in enumerate(after):
-            drawing.text(sheet.left + 12, sheet.at + 18 + (len(lines) + at) * 16, line, face="bold")
+        if opened:
+            drawing.rect(sheet.left, sheet.at, sheet.width, high, "panel", 4)
+        y = sheet.at + (18 if opened else 14)
+        drawing.text(left, y, f"{scene.number}", size=13, face="bold")
+        for at, line in enumerate(op):
+            drawing.text(left + number, y + at * 16, line, "strong")
+        for at, line in enumerate(after, len(op)):
+            drawing.text(left + number, y + at * 16, line, kind, face=face)
         if not below:
-            kind = "" if differing else "quiet"
-            face: Face = "bold" if differing else "sans"
-            drawing.text(sheet.left + sheet.width - 12, sheet.at + 18, words, kind, face=face, anchor="end")
-    sheet.at += high + 8
+            drawing.text(left + room, y, words, kind, face=face, anchor="end")
+    sheet.at += high + (8 if opened else 0)
 
 
 def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> str:
@@ -193,30 +198,6 @@ def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> st
     values = {"result": [scene.result for scene in row], "flushes": list(flushes)}
     words = (f"{word} {' ≠ '.join(values.get(word, ()))}".rstrip() for word in differing if word != TRACKING)
     return f"≠ {', '.join(words)}"
-
-
-def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
-    """Draw a step that is the same on all machines as one line, or two if it is long."""
-    drawing = sheet.drawing
-    number = text_width(f"{scene.number}", 13, "bold") + 8
-    said = step_words(scene).partition(f"{scene.op}, ")[2].rstrip(".")
-    said = f"{said}  = the same{', tracked differently' if words else ''}"
-    left, room = sheet.left + 12, sheet.width - 24
-    lines = wrapped(scene.op, (room - number) / 1.02, 12)
-    beside = number + max(text_width(line, 12) * 1.02 for line in lines) + text_width(said, 11) + 20 <= room
-    says = f"step {scene.number}: {scene.op}, {said}"
-    part = ScenePart(part=f"step:{scene.number}", says=says, rule=scene.rule)
-    with drawing.part(part, "step"):
-        drawing.text(left, sheet.at + 14, f"{scene.number}", size=13, face="bold")
-        for at, line in enumerate(lines):
-            drawing.text(left + number, sheet.at + 14 + at * 16, line, "strong")
-        sheet.at += 16 * len(lines)
-        if beside:
-            drawing.text(left + room, sheet.at - 2, said, "quiet", size=11, anchor="end")
-            return
-        for line in wrapped(said, room - number, 11):
-            drawing.text(left + number, sheet.at + 12, line, "quiet", size=11)
-            sheet.at += 15
 
 
 def _draw_row(
