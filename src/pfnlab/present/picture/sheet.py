@@ -39,7 +39,7 @@ _SIGNS = {
 }
 
 #: The box for a sign, if it has one of the usual size.
-_BOXES = {"gone": "ghost", "absent-run": "absent", "leaked": "bad-edge", "stale": "bad-edge"}
+_BOXES = {"gone": "ghost", "absent-run": "absent", "leaked": "bad-edge", "stale": "bad-fill"}
 _BOXES |= {"differs": "differs", "hatch": "memory-box"}
 
 
