@@ -16,9 +16,7 @@ from pfnlab.verbs.kernels_compared import perform_meet as perform_meet
 from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say, refuse_ineffective
 
 if TYPE_CHECKING:
-    from pfnlab.lab.images.inside_cache import CacheEntry
     from pfnlab.lab.sizes.kernel_sizes import ListedSizes
-    from pfnlab.present.document.blocks import Cell
 
 
 VERBS = ("list", "fetch", "rm", "build", "meet", "diff", "sizes")
@@ -103,17 +101,21 @@ def _tested_lines(request: KernelsRequest) -> Iterator[PlainText]:
 def _cache_lines() -> Iterator[PlainText]:
     """Yield the number, size and last use of the cached files of each kind."""
     import shutil
+    import time
+    from itertools import groupby
 
     from pfnlab.base.units import in_mib
     from pfnlab.lab.images.cache import cache_root
     from pfnlab.lab.images.inside_cache import stored
-    from pfnlab.present.document.blocks import Paragraph, headed
+    from pfnlab.present.document.blocks import Paragraph, cells, headed
     from pfnlab.present.document.terminal import printed
 
     root, things = cache_root(), stored()
-    kinds = dict.fromkeys(thing.kind for thing in things)
-    rows = [_row(kind, [thing for thing in things if thing.kind == kind]) for kind in kinds]
-    rows += [_row("all", things)] if things else []
+    groups = [(kind, list(group)) for kind, group in groupby(things, lambda thing: thing.kind)]
+    rows = []
+    for kind, group in [*groups, *[("all", things)] * bool(things)]:
+        day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in group)))
+        rows.append(cells(kind, f"{len(group):,}", in_mib(sum(thing.size for thing in group)), day))
     free = in_mib(shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free)
     says = (
         "`pfnlab kernels rm --older DAYS` removes entries unused for DAYS days; they can be fetched or made "
@@ -124,16 +126,6 @@ def _cache_lines() -> Iterator[PlainText]:
         Paragraph(f"{root}{'' if things else ' is empty'}; {free} free"),
         *([Paragraph(says)] if things else []),
     )
-
-
-def _row(kind: str, things: list[CacheEntry]) -> tuple[Cell, ...]:
-    import time
-
-    from pfnlab.base.units import in_mib
-    from pfnlab.present.document.blocks import cells
-
-    day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in things)))
-    return cells(kind, f"{len(things):,}", in_mib(sum(thing.size for thing in things)), day)
 
 
 #: The fallback for each role in the tests.
