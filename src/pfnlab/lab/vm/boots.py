@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfnlab.base.errors import Defect, LostGuest, MissingTool
+from pfnlab.base.errors import LostGuest, MissingTool
 from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
@@ -181,30 +181,33 @@ class Boots:
 
     def start(self, shape: GuestShape) -> Guest:
         """Start a new guest; a failed boot is retried once, unless all recent boots have failed."""
-        for last_try in (False, True):
+        try:
+            guest = self._counted_boot(shape)
+        except LostGuest:
+            guest = self._counted_boot(shape)
+        if self.stop.is_set():
+            self.end(guest)
+            raise AbandonedBoot
+        return guest
+
+    def _counted_boot(self, shape: GuestShape) -> Guest:
+        with self.lock:
+            if self.failed_boots >= MAX_FAILED_BOOTS:
+                raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
+            offsets = self.offsets
+        try:
+            guest = self._boot(shape, offsets)
+        except LostGuest as reason:
             with self.lock:
-                if self.failed_boots >= MAX_FAILED_BOOTS:
-                    raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
-                offsets = self.offsets
-            try:
-                guest = self._boot(shape, offsets)
-            except LostGuest as reason:
-                with self.lock:
-                    self.failed_boots += 1
-                    self.failure = str(reason)
-                if last_try:
-                    raise
-                continue
-            with self.lock:
-                self.failed_boots = 0
-                if guest.hello.ptes == "ok":
-                    self.offsets = guest.hello.offsets
-                self.guests.add(guest)
-            if self.stop.is_set():
-                self.end(guest)
-                raise AbandonedBoot
-            return guest
-        raise Defect("a boot neither worked nor failed")
+                self.failed_boots += 1
+                self.failure = str(reason)
+            raise
+        with self.lock:
+            self.failed_boots = 0
+            if guest.hello.ptes == "ok":
+                self.offsets = guest.hello.offsets
+            self.guests.add(guest)
+        return guest
 
     def _boot(self, shape: GuestShape, offsets: str | None) -> Guest:
         # Until the first guest has booted with KVM, it is not known whether guests can.
