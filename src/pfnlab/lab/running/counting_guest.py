@@ -8,7 +8,6 @@ from collections import Counter
 from typing import Self
 
 from pfnlab.base.errors import Undecided
-from pfnlab.base.units import PfnRange, phys_to_pfn
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.image import guest_image
@@ -57,8 +56,7 @@ class CountingGuest:
         except BaseException:
             self._guest.close()
             raise
-        first = phys_to_pfn(self._guest.hello.bar_start)
-        self._windows = Windows(PfnRange(first, first + self._guest.hello.bar_pages))
+        self._windows = Windows(self._guest.hello.bar)
 
     def instructions(self, program: Program) -> dict[str, int]:
         """The number of instructions that the last operation executes, by kernel function.

@@ -118,12 +118,10 @@ class Guests:
 
     def _boot(self, program: Program, shape: GuestShape, *, blocks: bool) -> BootedGuest:
         guest = self._shared.start(shape)
-        first_pfn = phys_to_pfn(guest.hello.bar_start)
-        bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
         ram = driver_pages(guest) if program.needs.driver else None
         return BootedGuest(
             guest,
-            Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
+            Windows(guest.hello.bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
             # If KVM did not work, the guest has a different accelerator.
             replace(shape, accel=self._shared.acceleration.still(shape.accel)),
             Stepper(guest, self._vmlinuz),

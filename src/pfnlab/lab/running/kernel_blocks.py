@@ -119,9 +119,7 @@ class ReachedBlocks:
             except Undecided:
                 return None
 
-        if vmlinuz not in _by_kernel:
-            _by_kernel[vmlinuz] = kernel_symbols(guest, vmlinuz)
-        symbols = _by_kernel[vmlinuz]
+        symbols = kernel_symbols(guest, vmlinuz)
         self._named = NamedBlocks(symbols, module) if has_module else NamedBlocks(symbols)
 
     def begin(self) -> None:
@@ -134,7 +132,3 @@ class ReachedBlocks:
         if self._guest.blocks is None:
             return ()
         return self._named.names(self._guest.blocks.reached())
-
-
-# Read once for all guests of a kernel.
-_by_kernel: dict[Path, Symbols] = {}

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from pfnlab.base.errors import Defect
+from pfnlab.base.units import PfnRange, phys_to_pfn
 
 #: Ways of waiting: flags in one word of the channel.
 RING, STAND, NAP = 1, 2, 4
@@ -120,6 +121,12 @@ class Hello:
     order: str = ""
     phys_bits: int = 40
     rom_end: int = 0
+
+    @property
+    def bar(self) -> PfnRange:
+        """The page frames of the device under test."""
+        first = phys_to_pfn(self.bar_start)
+        return PfnRange(first, first + self.bar_pages)
 
     @property
     def has_false_rom(self) -> bool:

@@ -123,11 +123,15 @@ def memory_folder(room: int) -> str | None:
 
 def is_stopped(process: int) -> bool:
     """True if a process is stopped, e.g. by SIGSTOP."""
+    return process_status(process)[:1] in (["T"], ["t"])
+
+
+def process_status(process: int) -> list[str]:
+    """The words of ``/proc/PID/stat`` after the command's name; none if the process is gone."""
     try:
-        words = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return False
-    return words[0] in ("T", "t")
+        return []
 
 
 def start_qemu(

@@ -8,9 +8,9 @@ import os
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from pfnlab.base.errors import LostGuest
+from pfnlab.lab.vm.launch import process_status
 
 #: Seconds between checks of the processors.
 _EVERY = 1.0
@@ -79,8 +79,4 @@ class Standstill:
 
 def processor_time(process: int) -> float:
     """The CPU time that a process has used, in seconds; 0 if the process is gone."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return sum(map(int, process_status(process)[11:13])) / _TICKS
