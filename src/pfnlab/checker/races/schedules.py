@@ -15,14 +15,12 @@ from pfnlab.base.processes import in_order
 from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.search.exploration import Exploration, Property, judgement, merged
-from pfnlab.checker.search.explore import SearchLimits, interrupts
+from pfnlab.checker.search.explore import RunningSearch, SearchOptions
 from pfnlab.checker.search.model import add, tallies
 from pfnlab.checker.search.path import Path, path_along
 
 #: The footprint of a turn's effect.
 Look = Callable[[TurnEffect], Footprint]
-
-_TELL_SECONDS = 1.0
 
 
 def search(
@@ -46,21 +44,8 @@ def search(
     races = len(list(model.initial()))
     if jobs > 1 and races > 1 and states is None and seconds is None:
         return _race_by_race(model, properties, look, races, jobs)
-    search = Schedules(model, properties, look)
-    found = search.found
-    begin = last_report = time.monotonic()
-    with interrupts() as interrupted:
-        limits = SearchLimits(states, seconds, False, interrupted)
-        while search.waiting:
-            found.seconds, found.frontier = time.monotonic() - begin, len(search.waiting)
-            if (reason := limits.passed(found)) is not None:
-                found.passed.append(reason)
-                break
-            if progress is not None and begin + found.seconds - last_report >= _TELL_SECONDS:
-                progress(found)
-                last_report = begin + found.seconds
-            search.expand(*search.waiting.popleft())
-    found.seconds, found.frontier = time.monotonic() - begin, len(search.waiting)
+    options: SearchOptions = {"states": states, "seconds": seconds, "progress": progress}
+    found = Schedules(model, properties, look, options=options).searched()
     _put_in_order(model)
     return found
 
@@ -110,7 +95,7 @@ def _put_in_order(model: RaceModel) -> None:
 _Sleepers = dict[int, Footprint]
 
 
-class Schedules:
+class Schedules(RunningSearch[RaceState]):
     """A search in progress.
 
     :param races: the numbers of the races to search; None for all
@@ -124,15 +109,26 @@ class Schedules:
         properties: Sequence[Property[RaceState]],
         look: Look,
         races: Sequence[int] | None = None,
+        options: SearchOptions | None = None,
     ) -> None:
+        super().__init__(model, properties, options or {})
         self._model, self._look = model, look
-        self.found = Exploration(properties)
         self.waiting: deque[tuple[RaceState, Sequence[int], _Sleepers]] = deque()
         #: For each state key, the tasks that slept on every path to it so far.
         self._always_asleep: dict[bytes, Set[int]] = {}
         for state in model.initial():
             if races is None or state.race in races:
                 self._reach(state, {})
+
+    def _begin(self) -> None:
+        """Do nothing: the initial states are already waiting."""
+
+    def _goes_on(self) -> bool:
+        self.found.frontier = len(self.waiting)
+        return bool(self.waiting) and not self._limited()
+
+    def _go_on(self) -> None:
+        self.expand(*self.waiting.popleft())
 
     def expand(self, state: RaceState, tasks: Sequence[int], sleepers: _Sleepers) -> None:
         """Run a turn of each of *tasks*; after each turn, the tasks earlier in *tasks* sleep."""

@@ -50,33 +50,6 @@ def explore(
     return _Search(model, properties, options).searched()
 
 
-class SearchLimits:
-    """The limits that end a search before it is complete.
-
-    :param first: whether to end at the first violation
-    :param interrupted: set when the user wants the search to end
-    """
-
-    def __init__(
-        self, states: int | None, seconds: float | None, first: bool, interrupted: threading.Event
-    ) -> None:
-        self._states, self._seconds, self._first = states, seconds, first
-        self._interrupted = interrupted
-
-    def passed(self, found: Exploration[State]) -> str | None:
-        """The reason to end now; None to continue."""
-        waiting = f"{number_of(found.frontier, 'state')} not expanded"
-        if self._first and found.violated:
-            return f"stopped at the first violation: {waiting}"
-        if self._states is not None and found.states >= self._states:
-            return f"states: {found.states:,} found, {waiting}"
-        if self._seconds is not None and found.seconds >= self._seconds:
-            return f"seconds: {self._seconds:g} passed, {waiting}"
-        if self._interrupted.is_set():
-            return f"interrupted: {waiting}"
-        return None
-
-
 class RunningSearch(ABC, Generic[State]):
     """A search in progress: the one loop of all searches, wherever their states are kept."""
 
@@ -92,11 +65,9 @@ class RunningSearch(ABC, Generic[State]):
 
     def searched(self) -> Exploration[State]:
         """Run the search until no state waits or a limit is exceeded; return its result."""
-        options, progress = self._options, self._options.get("progress")
+        progress = self._options.get("progress")
         self._begin()
-        with interrupts() as interrupted:
-            first = options.get("stop_at_first", False)
-            self.limits = SearchLimits(options.get("states"), options.get("seconds"), first, interrupted)
+        with _interrupts() as self._interrupted:
             begin = last_report = time.monotonic()
             while True:
                 now = time.monotonic()
@@ -110,10 +81,20 @@ class RunningSearch(ABC, Generic[State]):
 
     def _limited(self) -> bool:
         """True if a limit ends the search; record the reason."""
-        reason = self.limits.passed(self.found)
-        if reason is not None:
-            self.found.passed.append(reason)
-        return reason is not None
+        found, options = self.found, self._options
+        states, seconds = options.get("states"), options.get("seconds")
+        if options.get("stop_at_first") and found.violated:
+            reason = "stopped at the first violation:"
+        elif states is not None and found.states >= states:
+            reason = f"states: {found.states:,} found,"
+        elif seconds is not None and found.seconds >= seconds:
+            reason = f"seconds: {seconds:g} passed,"
+        elif self._interrupted.is_set():
+            reason = "interrupted:"
+        else:
+            return False
+        found.passed.append(f"{reason} {number_of(found.frontier, 'state')} not expanded")
+        return True
 
     def _note_depth_cut(self) -> None:
         waiting = number_of(self.found.frontier, "state")
@@ -187,7 +168,7 @@ class _Search(RunningSearch[State]):
 
 
 @contextmanager
-def interrupts() -> Iterator[threading.Event]:
+def _interrupts() -> Iterator[threading.Event]:
     """An event set by the first SIGINT; a second one has its usual effect."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
