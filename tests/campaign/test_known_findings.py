@@ -88,7 +88,7 @@ class Dated(ModelMachine):
 def test_a_fresh_boot_decides_that_a_finding_does_not_show(known: tuple[KnownFinding, ...]) -> None:
     """Its message may have been printed before."""
     kernel = Dated("7.3")
-    machines = AskedMachines({"model:7.3": ModelMachine("7.3"), BROKEN[1]: kernel}, [LookLevel.PROC], {})
+    machines = AskedMachines({"model:7.3": ModelMachine("7.3"), BROKEN[1]: kernel}, [LookLevel.PROC])
 
     assert (True, 2) == (shows(known[0], machines), kernel.asked)
 
@@ -103,7 +103,7 @@ class Mute(ModelMachine):
 
 def test_a_machine_without_an_answer_decides_nothing(known: tuple[KnownFinding, ...]) -> None:
     """Neither that it shows nor that it does not."""
-    machines = AskedMachines({"model:7.3": ModelMachine("7.3"), BROKEN[1]: Mute("7.3")}, [LookLevel.PROC], {})
+    machines = AskedMachines({"model:7.3": ModelMachine("7.3"), BROKEN[1]: Mute("7.3")}, [LookLevel.PROC])
 
     assert shows(known[0], machines) is None
 

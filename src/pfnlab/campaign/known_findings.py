@@ -11,7 +11,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import read_text
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, REPORT, FiledData, Folder, read_data
-from pfnlab.hunt.fuzz.signature import LOST, Signature, judged_signatures, signatures_of
+from pfnlab.hunt.fuzz.signature import LOST, Signature, placed_by_itself, signatures_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
@@ -113,5 +113,5 @@ def _is_unanswered(run: Run, *, lost: bool) -> bool:
 
 def _shown(program: Program, runs: Sequence[Run]) -> set[str]:
     kernels = [run for run in runs if not run.machine.startswith("model:")]
-    signatures = (*signatures_of(program, runs), *judged_signatures(program, kernels))
-    return {signature.key for signature in signatures}
+    by_itself = (signature for _, signature in placed_by_itself(program, kernels))
+    return {signature.key for signature in (*signatures_of(program, runs), *by_itself)}

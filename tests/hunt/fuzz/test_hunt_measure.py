@@ -12,11 +12,10 @@ from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import Bias
-from pfnlab.hunt.fuzz.coverage import Coverage, Measure, measure_named
+from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ReachedKernel, measure_named
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
-from pfnlab.hunt.fuzz.reach import ReachedKernel
 from pfnlab.present.document.campaign_part import part
 from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.ops import Program

@@ -1,4 +1,4 @@
-"""The state's file: what it refuses."""
+"""The state of a hunt: what its file refuses, and the known violations that it counts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import pytest
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.hunt_state import HuntState, read_state
+from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state
+from pfnlab.present.document.campaign_part import part
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.model_machine import ModelMachine
 
 
 def test_a_state_of_something_else(tmp_path: Path) -> None:
@@ -76,3 +80,31 @@ def test_a_count_of_a_state_is_not_less_than_nothing(tmp_path: Path, key: str) -
     """A hunt from so far behind would not come to its end."""
     with pytest.raises(Misuse, match=rf"Expected `int` >= 0 - at `\$.{key}`; name another file"):
         read_state(kept(tmp_path / "x.json", {**state_of(PROGRAM), key: -5}))
+
+
+def hunted() -> HuntState:
+    """A hunt on a kernel of 6.1, which does as its model."""
+    state = HuntState(["model:6.1", "qemu:6.1"], 77, Vocabulary())
+    machines = {"model:6.1": ModelMachine("6.1"), "qemu:6.1": ModelMachine("6.1")}
+    Hunt(machines, state, watched=False).run(60)
+    return state
+
+
+def test_a_hunt_counts_known_violations() -> None:
+    """A reason each line, which counts a program once; nothing of it is a finding."""
+    state = hunted()
+
+    (row,) = (name for name in state.known if name.startswith("no_leak: A06"))
+    result = FuzzResult.of(state, watched=False)
+    assert {} == state.findings
+    assert state.compared > state.known[row].programs == result.known[row].programs > 0
+    assert row in terminal(part(result))
+
+
+def test_models_have_no_known_violations() -> None:
+    """A model may do as it likes."""
+    state = HuntState(["model:6.1", "model:6.1.1"], 77, Vocabulary())
+
+    Hunt({"model:6.1": ModelMachine("6.1"), "model:6.1.1": ModelMachine("6.1")}, state, watched=False).run(30)
+
+    assert {} == state.known

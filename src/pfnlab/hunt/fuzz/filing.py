@@ -21,8 +21,7 @@ from pfnlab.base.files import Missing, cannot_write, read_text, write_whole
 from pfnlab.base.path_walk import make_folder
 from pfnlab.base.result import Outcome, PrintedStruct, other_fields
 from pfnlab.base.units import number_of
-from pfnlab.hunt.fuzz.signature import LOST, VIOLATION, Signature, kernel_violations
-from pfnlab.hunt.fuzz.value_shape import NOTHING
+from pfnlab.hunt.fuzz.signature import Signature, kernel_violations
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines
@@ -283,27 +282,8 @@ def data_text(finding: FoundDifference) -> bytes:
 
 
 def _title(signature: Signature) -> str:
-    if signature.kind == VIOLATION:
-        return f"{signature.shape} is broken at {signature.op}"
-    if signature.kind == LOST:
-        return f"A machine is lost at {signature.op}"
-    if signature.kind == "alarm" and not signature.field:
-        return f"An alarm at {signature.op}: {signature.shape}"
-    if signature.field == "log":
-        return f"{_log_heading(signature)} at {signature.op}"
-    heading = "Left in the book" if signature.kind == "leftover" else signature.field
-    return f"{heading} at {signature.op}"
-
-
-def _log_heading(signature: Signature) -> str:
-    """The title for log lines missing on the first machine but present on later ones, or the reverse."""
-    noun = "A warning" if signature.kind == "alarm" else "A line"
-    less, slash, more = signature.shape.partition(" / ")
-    if not slash:
-        return f"{noun} in the log" if signature.kind == "alarm" else "Lines of the log differ"
-    if NOTHING in (less, more):
-        return f"{noun} {'more' if less == NOTHING else 'missing'} in the log"
-    return "Other lines in the log"
+    """The kind of finding, its operation, and the field or what a kernel shows on its own."""
+    return f"{signature.kind} at {signature.op}: {signature.field or signature.shape}"
 
 
 def _differences(program: Program, runs: Sequence[Run]) -> str:

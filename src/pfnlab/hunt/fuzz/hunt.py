@@ -14,15 +14,14 @@ from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines, AskedProgram, Weighed, weigh
 from pfnlab.hunt.fuzz.coverage import Measure, ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
-from pfnlab.hunt.fuzz.hunt_state import HuntState
+from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownRow
 from pfnlab.hunt.fuzz.investigation import Investigation
-from pfnlab.hunt.fuzz.reach import KnownRow
 from pfnlab.hunt.fuzz.shrink import Shrunk
 from pfnlab.hunt.fuzz.signature import (
     KERNELS_GO_ON,
     Signature,
-    judged_signatures,
     kernel_violations,
+    placed_by_itself,
 )
 from pfnlab.kernel.policies.releases import is_version, series_key, series_of
 from pfnlab.programs.lang.ops import Program
@@ -237,8 +236,8 @@ class Hunt:
             return weigh(program, runs, agreed=self._agreed)
         answered = [run for run in runs if run.undecided is None]
         broken = kernel_violations(program, answered)
-        signatures = tuple(judged_signatures(program, answered, broken))
-        return Weighed(answered, reason, signatures, judged=True, broken=broken)
+        signatures = dict.fromkeys(one for _, one in placed_by_itself(program, answered, broken))
+        return Weighed(answered, reason, tuple(signatures), judged=True, broken=broken)
 
     def _settle(self, program: Program, level: LookLevel, weighed: Weighed) -> bool:
         """Count one program and handle the differences in its runs; True if there are any.

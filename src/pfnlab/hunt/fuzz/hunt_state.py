@@ -16,10 +16,9 @@ from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import FindingCause, HuntFinding, causes_of
 from pfnlab.hunt.fuzz.conditions import Bias
-from pfnlab.hunt.fuzz.coverage import Coverage, Measure
+from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ReachedCoverage, coverage_of
 from pfnlab.hunt.fuzz.filing import FoundDifference
 from pfnlab.hunt.fuzz.letters import Cells, PrintedCells
-from pfnlab.hunt.fuzz.reach import KnownRow, ReachedCoverage, coverage_of
 from pfnlab.hunt.fuzz.rounds import Looks
 from pfnlab.hunt.fuzz.signature import MODELS_OWN
 from pfnlab.programs.lang.ops import Program
@@ -42,6 +41,15 @@ class Unstable(msgspec.Struct, frozen=True):
     says: str
     shown: Count
     runs: Count
+
+
+class KnownRow(msgspec.Struct):
+    """A known violation.
+
+    :param programs: the number of programs with it
+    """
+
+    programs: Count = 0
 
 
 class HuntState(msgspec.Struct):

@@ -122,34 +122,26 @@ STATE_FIELDS = ("book", "vmas", "tracked", "prots", "ptes")
 _SEEN = ("book", "vmas", "ptes")
 
 
-class Followed(list[Difference]):
-    """The differences that do not follow from earlier ones, in step order.
-
-    :ivar equal: whether differences after the last step also count
+def own_differences(program: Program, runs: Sequence[Run]) -> tuple[list[Difference], bool]:
+    """The differences between *runs* of *program* that do not follow from an earlier one, in step order, and
+    whether differences after the last step would count too.
     """
-
-    equal: bool = True
-
-
-def own_differences(program: Program, runs: Sequence[Run]) -> Followed:
-    """The differences between *runs* of *program* that do not follow from an earlier one."""
     by_step = {step: list(found) for step, found in groupby(differences(runs), key=lambda found: found.step)}
-    own = Followed()
-    ended = False
+    own: list[Difference] = []
+    equal, ended = True, False
     for step in range(max((len(run.steps) for run in runs), default=0)):
         found = by_step.get(step, [])
         fields = {difference.field for difference in found}
-        if own.equal:
+        if equal:
             own += found
-        if _hides(program, step, fields):
-            ended = True
+        ended = ended or _hides(program, step, fields)
         if ended or fields & set(STATE_FIELDS):
-            own.equal = False
+            equal = False
         elif _is_seen(runs, step):
-            own.equal = True
+            equal = True
         elif "result" in fields:
-            own.equal = False
-    return own
+            equal = False
+    return own, equal
 
 
 def _hides(program: Program, step: int, fields: set[str]) -> bool:
@@ -195,23 +187,16 @@ def signatures_of(
     return list(dict.fromkeys(signature for _, signature in placed))
 
 
-def judged_signatures(
+def placed_by_itself(
     program: Program, runs: Sequence[Run], broken: Sequence[Violation] | None = None
-) -> list[Signature]:
-    """The signatures of findings that each kernel shows on its own, without a comparison.
+) -> list[tuple[int | None, Signature]]:
+    """The signatures of findings that each kernel shows on its own, without a comparison, each with its step.
 
     A log line is a finding only if a property says so. A lost guest is not a finding, because an operation
     without a rule may wait for ever.
 
     :param broken: the result of :func:`kernel_violations`; None to compute it
     """
-    return list(dict.fromkeys(signature for _, signature in placed_by_itself(program, runs, broken)))
-
-
-def placed_by_itself(
-    program: Program, runs: Sequence[Run], broken: Sequence[Violation] | None = None
-) -> list[tuple[int | None, Signature]]:
-    """The signatures from :func:`judged_signatures`, each with its step; None before the first."""
     found: list[tuple[int | None, Signature]] = []
     for run in runs:
         own = None if broken is None else [one for one in broken if one.machine == run.machine]
@@ -234,7 +219,7 @@ def placed_signatures(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
 ) -> list[tuple[int | None, Signature]]:
     """The signatures from :func:`signatures_of`, each with its step; None before the first."""
-    own = own_differences(program, runs)
+    own, equal = own_differences(program, runs)
     found: list[tuple[int | None, Signature]] = []
     raised = _raised(program, runs)
     violated: list[tuple[int | None, Signature]] = []
@@ -245,7 +230,7 @@ def placed_signatures(
             found.append((difference.step, signature_between(program, runs, difference)))
     if raised is not None:
         return [raised, *found, *violated]
-    if own.equal:
+    if equal:
         lost = [run for run in runs if run.lost is not None]
         found += [(len(run.steps), _of_lost(program, runs, run)) for run in lost[:1]]
     return (found or (_alarms(program, runs) if agreed else [])) + violated

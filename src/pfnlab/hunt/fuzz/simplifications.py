@@ -5,7 +5,7 @@ another, or plainer words. So repeated simplification terminates.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -16,10 +16,12 @@ from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import RequestMemRegion
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.forced import Fail
-from pfnlab.programs.lang.ops import MAIN_TASK, Area, Device, Fork, Mmap, Mremap, Op, Program, RemapFilePages
+from pfnlab.programs.lang.ops import MAIN_TASK, Area, Fork, Mmap, Mremap, Op, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import NO_DEVICE, ROWS
+
+T = TypeVar("T")
 
 #: Page counts that a limit may permit, plainest first.
 _ROOMS = (None, 0, 1, 4)
@@ -47,7 +49,12 @@ def simplifications(program: Program) -> Iterator[Program]:
 
 
 def _with_op(program: Program, place: int, op: Op) -> Program:
-    return replace(program, ops=(*program.ops[:place], op, *program.ops[place + 1 :]))
+    return replace(program, ops=_with(program.ops, place, op))
+
+
+def _with(items: tuple[T, ...], place: int, *instead: T) -> tuple[T, ...]:
+    """*items* with *instead* at this place."""
+    return (*items[:place], *instead, *items[place + 1 :])
 
 
 def spans_of(call: Any) -> dict[str, Span]:
@@ -86,26 +93,15 @@ def _devices(program: Program) -> Iterator[Program]:
         yield replace(renamed, devices=(replace(first, name="bar"),))
     for place, device in enumerate(program.devices):
         for pages in _page_counts(device.pages, _reach(program, device.name)):
-            smaller: tuple[Device, ...] = (
-                *program.devices[:place],
-                replace(device, pages=pages),
-                *program.devices[place + 1 :],
-            )
-            yield replace(program, devices=smaller)
+            yield replace(program, devices=_with(program.devices, place, replace(device, pages=pages)))
 
 
 def _areas(program: Program) -> Iterator[Program]:
     """*program* with a declared area removed or made smaller, or with two areas merged."""
     for place, area in enumerate(program.areas):
-        others = (*program.areas[:place], *program.areas[place + 1 :])
-        yield replace(program, areas=others)
+        yield replace(program, areas=_with(program.areas, place))
         for pages in _page_counts(area.pages, _reach(program, area.name)):
-            smaller: tuple[Area, ...] = (
-                *program.areas[:place],
-                replace(area, pages=pages),
-                *program.areas[place + 1 :],
-            )
-            yield replace(program, areas=smaller)
+            yield replace(program, areas=_with(program.areas, place, replace(area, pages=pages)))
     names = _area_names(program)
     for name in names:
         yield from (_renamed(program, name, other) for other in AREAS if other < name)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.causes import FindingCause
+from pfnlab.hunt.fuzz.coverage import Reached, ReachedCoverage
 from pfnlab.hunt.fuzz.filing import FindingFolder
-from pfnlab.hunt.fuzz.hunt_state import FuzzResult
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, KnownRow
 from pfnlab.hunt.fuzz.letters import KNOWN, KNOWN_ROW, NEW, QUIET, CellTable, PrintedCells
-from pfnlab.hunt.fuzz.reach import KnownRow, Reached, ReachedCoverage
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
