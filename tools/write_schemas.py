@@ -22,8 +22,8 @@ from pfnlab.checker.check import CheckResult
 from pfnlab.checker.judging.affected import AffectsResult
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.checker.review.review_result import ReviewResult
+from pfnlab.diagnosis.explanation import ExplainResult
 from pfnlab.diagnosis.inspector.inspection import InspectionResult
-from pfnlab.diagnosis.joined_explanation import JoinedExplanation
 from pfnlab.discussions.claim_results import ClaimResult
 from pfnlab.discussions.lookup import ClaimList
 from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
@@ -71,7 +71,7 @@ RESULTS: dict[str, type[PrintedStruct]] = {
     "try": TrialResult,
     "fuzz": FuzzResult,
     "inspect": InspectionResult,
-    "explain": JoinedExplanation,
+    "explain": ExplainResult,
     "fmt": FmtResult,
 }
 

@@ -22,6 +22,17 @@ def test_a_line_is_explained(ask: Ask) -> None:
     assert "bug: one of A16, P02, A07" in answer.out
 
 
+def test_lines_and_files_have_one_result(ask: Ask, tmp_path: Path) -> None:
+    """The same keys, whether or not files were joined."""
+    (tmp_path / "iomem").write_text(
+        "00000000-00000fff : Reserved\nf8000000-f8003fff : 0000:01:00.0\n", "utf-8"
+    )
+
+    line, files = (json.loads(ask("explain", words, "--json").out) for words in (LINE, str(tmp_path)))
+
+    assert list(line) == list(files)
+
+
 def test_long_has_everything(ask: Ask) -> None:
     """Whom, whether something is leaked, and which versions."""
     said = " ".join(ask("explain", "--long", LINE).out.split())

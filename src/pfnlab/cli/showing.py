@@ -76,11 +76,6 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
 def _blocks(verb: str, request: Any, result: Any) -> Iterable[Block]:
     match verb:
-        case "explain" if hasattr(result, "findings"):
-            # A single line has no files: do not import the code that joins them.
-            from pfnlab.present.document.joined_part import screen as joined_screen
-
-            return joined_screen(result, full=request.full)
         case "explain":
             from pfnlab.present.document.explanation_part import screen
 

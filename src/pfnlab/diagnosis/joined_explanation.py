@@ -2,58 +2,27 @@
 
 import msgspec
 
-from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
+from pfnlab.diagnosis.explanation import ExplainedBoot, ExplainResult, things_of
 from pfnlab.diagnosis.inspector.finding.every import untold
-from pfnlab.diagnosis.inspector.finding.finding_form import Severity
-from pfnlab.diagnosis.inspector.inspection import PlacedFinding, inspected
+from pfnlab.diagnosis.inspector.finding.finding_form import serious
+from pfnlab.diagnosis.inspector.inspection import inspected
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 from pfnlab.diagnosis.messages.answer import answer_of
-from pfnlab.diagnosis.messages.explanation import ExplainedBoot, ExplainResult, things_of
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 
 #: The source whose lines the log's events explain.
 _LOG = "kernel log"
 
 
-class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
-    """The meaning of a paste, which may have files of a machine.
-
-    :param findings: findings from the joined files, as by ``pfnlab inspect``, most serious first
-    :param untold: what cannot be decided, and the missing file; empty if no files are joined
-    """
-
-    findings: tuple[PlacedFinding, ...] = ()
-    untold: str = ""
-
-    @property
-    def wrong(self) -> tuple[PlacedFinding, ...]:
-        """Findings more serious than a note."""
-        return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
-
-    @property
-    def undecided(self) -> tuple[PlacedFinding, ...]:
-        """Findings about reservations that, as far as the files show, may be leaked."""
-        return tuple(one for one in self.findings if one.finding.kind == "perhaps_leaked")
-
-    @property
-    def outcome(self) -> Outcome:
-        """A discovery if the files show one; undecided if they might and nothing else needs review."""
-        if self.wrong:
-            return Outcome.DISCOVERY
-        if self.undecided and not self.to_review:
-            return Outcome.UNDECIDED
-        return super().outcome
-
-
-def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExplanation:
+def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> ExplainResult:
     """Return the explanation of *lines*, with the findings from the files in the paste."""
     inspection = inspected(machine)
     # Facts that come from the log alone belong to its event.
     found = tuple(
         one for one in inspection.findings if {line.source for line in one.finding.evidence} != {_LOG}
     )
-    wrong = [one.finding for one in found if one.finding.severity is not Severity.NOTE]
+    wrong = [one.finding for one in serious(found)]
     claimed = {one.device for one in wrong if one.kind == "claimed_by_another"}
     places = {place.start for one in wrong for place in one.places}
     boots = tuple(_without_told(boot, claimed, places) for boot in lines.boots)
@@ -68,9 +37,8 @@ def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExpla
         more = f", and {len(perhaps) - 1} more" if len(perhaps) > 1 else ""
         nothing = f"Not decided: {perhaps[0]}{more}."
     others = [event.title for boot in boots for event in boot.events if event.verdict is FamilyVerdict.OTHER]
-    same = {name: getattr(lines, name) for name in ("made", "lines", "not_understood", "strange", "dropped")}
-    return JoinedExplanation(
-        **same,
+    return msgspec.structs.replace(
+        lines,
         boots=boots,
         says=f"{lines.says.rstrip('.')}; {number_of(len(found), 'finding')} in files that were joined.",
         answer=answer_of(things, others, lines.not_understood, nothing),

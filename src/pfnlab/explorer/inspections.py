@@ -17,6 +17,7 @@ from pfnlab.base.files import read_bytes
 from pfnlab.base.inert import visible_name
 from pfnlab.base.units import size_text
 from pfnlab.base.worker import End
+from pfnlab.diagnosis.explanation import explained
 from pfnlab.diagnosis.inspector.device import device_answer
 from pfnlab.diagnosis.inspector.host_snapshot import PciFunction
 from pfnlab.diagnosis.inspector.inspection import inspected
@@ -25,7 +26,6 @@ from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
 from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY
 from pfnlab.diagnosis.inspector.sources.origins import of_a_machine, received_bundle
 from pfnlab.diagnosis.messages.explaining import explain
-from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.explorer import questions
 from pfnlab.explorer.questions import NotOpen, by_question, reply
 from pfnlab.kernel.bugs.kernel_name import kernel_name

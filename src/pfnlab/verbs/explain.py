@@ -18,8 +18,8 @@ from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
+    from pfnlab.diagnosis.explanation import ExplainResult
     from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles
-    from pfnlab.diagnosis.messages.explanation import ExplainResult
 
 
 #: Seconds between progress lines while a log is read.
@@ -49,8 +49,8 @@ class ExplainRequest(Request, frozen=True, kw_only=True):
 
 def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
     """Return the explanation; Misuse if there is no input, or the version is not a kernel version."""
+    from pfnlab.diagnosis.explanation import explained, explained_errno
     from pfnlab.diagnosis.messages.explaining import explain
-    from pfnlab.diagnosis.messages.explanation import explained, explained_errno
 
     if request.kernel is not None:
         from pfnlab.kernel.bugs.doubt import released_kernel
@@ -72,11 +72,11 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
 
 def _joined(paths: list[Path] | None, request: ExplainRequest) -> ExplainResult:
     """Return the explanation of files, standard input (no *paths*), or a text of several lines."""
+    from pfnlab.diagnosis.explanation import explained
     from pfnlab.diagnosis.inspector.sources.origins import collected_files
     from pfnlab.diagnosis.inspector.sources.pasted import PastedFiles, loose_files
     from pfnlab.diagnosis.inspector.sources.pasted_lines import OF_LOGS, LineSorter
     from pfnlab.diagnosis.messages.explaining import explain, plain
-    from pfnlab.diagnosis.messages.explanation import explained
 
     if paths is not None and len(paths) == 1 and (paths[0].is_dir() or paths[0].is_file()):
         collected = collected_files(paths[0])
@@ -107,12 +107,12 @@ def _of_machine(files: TextFiles, lines: ExplainResult | None, kernel: str | Non
     """Return the findings from files, with the explanation of *lines*, or of the log among the files."""
     import msgspec
 
+    from pfnlab.diagnosis.explanation import explained
     from pfnlab.diagnosis.inspector.joined_host import JoinedHost
     from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
     from pfnlab.diagnosis.inspector.sources.origins import of_a_machine
     from pfnlab.diagnosis.joined_explanation import joined_explanation
     from pfnlab.diagnosis.messages.explaining import explain
-    from pfnlab.diagnosis.messages.explanation import explained
 
     snapshot = of_a_machine(snapshot_of(files))
     if kernel is not None:

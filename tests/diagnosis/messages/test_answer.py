@@ -5,9 +5,9 @@ from __future__ import annotations
 from for_each import for_each
 from sampling import all_wordings, rendered
 
+from pfnlab.diagnosis.explanation import ExplainedEvent, ExplainResult, explained
 from pfnlab.diagnosis.messages.answer import still_wanted
 from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.diagnosis.messages.explanation import ExplainedEvent, ExplainResult, explained
 from pfnlab.diagnosis.messages.family_files import families
 from pfnlab.present.document.explanation_part import screen
 from pfnlab.present.document.terminal import text_of

@@ -11,9 +11,9 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.toml_text import toml_content
+from pfnlab.diagnosis.explanation import explained
 from pfnlab.diagnosis.inspector.finding.finding_form import finding_kinds
 from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import BugField, all_bugs, bug, bugs_with
 from pfnlab.verbs.bug_list import listed

@@ -4,57 +4,29 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace as _replaced
 
-from pfnlab.base.result import ALWAYS, Address, Made, Outcome, Result
-from pfnlab.base.units import number_of, size_text
+from pfnlab.base.result import ALWAYS, Made, Outcome, Result
+from pfnlab.base.units import number_of
 from pfnlab.diagnosis.inspector.device import CombiningAnswer, DeviceAnswer
 from pfnlab.diagnosis.inspector.finding.every import NotLookedFor, findings, not_looked_for
-from pfnlab.diagnosis.inspector.finding.finding_form import Finding, Severity, check_bounds
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    Finding,
+    MemoryRow,
+    PlacedFinding,
+    RowKind,
+    serious,
+)
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot, UnkeptLines
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
 from pfnlab.diagnosis.inspector.parsing.memory_lists import MEMTYPES
 from pfnlab.diagnosis.inspector.sources.origins import HERE
 
-RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
 #: Maximum number of rows of each kind.
 _MOST_ROWS = 8
-
-
-class MemoryRow(msgspec.Struct, frozen=True):
-    """A range of physical memory.
-
-    :param kind: ``bar``, ``resource``, ``reservation``, ``free`` (not reserved) or ``mapping``
-    :param start: its first byte, in hexadecimal
-    :param end: the byte after its last
-    :param label: its name
-    :param mode: the cache mode; empty if it has no mode
-    :param found: whether it is the subject of the finding
-    """
-
-    kind: RowKind
-    start: Address
-    end: Address
-    label: str
-    mode: str = ""
-    found: bool = False
-
-    def __post_init__(self) -> None:
-        check_bounds(*self.bounds)
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """Its first byte, and the byte after its last."""
-        return int(self.start, 16), int(self.end, 16)
-
-    @property
-    def size(self) -> str:
-        """Its size in words."""
-        start, end = self.bounds
-        return size_text(end - start)
 
 
 def around(machine: JoinedHost, finding: Finding) -> tuple[MemoryRow, ...]:
@@ -130,17 +102,6 @@ class PartCounts(msgspec.Struct, frozen=True):
     resources: int | None
 
 
-class PlacedFinding(msgspec.Struct, frozen=True):
-    """A finding, and the memory around it.
-
-    :param finding: the finding
-    :param around: the memory around it, in the order of a picture
-    """
-
-    finding: Finding
-    around: tuple[MemoryRow, ...]
-
-
 class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection/1"):
     """One machine at one moment: its reservations and mappings, and what is wrong with them.
 
@@ -174,15 +135,10 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     more: Annotated[str, ALWAYS] = ""
 
     @property
-    def wrong(self) -> tuple[PlacedFinding, ...]:
-        """Findings more serious than a note."""
-        return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
-
-    @property
     def outcome(self) -> Outcome:
         """A discovery if anything is wrong, or if the requested device is not write-combining."""
         if self.device is None:
-            return Outcome.DISCOVERY if self.wrong else Outcome.AS_EXPECTED
+            return Outcome.DISCOVERY if serious(self.findings) else Outcome.AS_EXPECTED
         return {
             CombiningAnswer.YES: Outcome.AS_EXPECTED,
             CombiningAnswer.NO: Outcome.DISCOVERY,
@@ -200,23 +156,24 @@ def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> Inspec
         sources = tuple(_replaced(one, command=for_root(one.command)) for one in sources)
         if device is not None:
             device = _replaced(device, todo=tuple(map(for_root, device.todo)))
+    placed = tuple(PlacedFinding(one, around(machine, one)) for one in found)
     parts = (snapshot.book, snapshot.devices, snapshot.mappings, snapshot.processes, snapshot.resources)
     return InspectionResult(
         made=Made.now(),
         apart=round(snapshot.apart, 3),
         counted=PartCounts(*(None if part is None else len(part) for part in parts)),
         sources=tuple(LookedAt(one.name, one.access, one.why, one.command) for one in sources),
-        findings=tuple(PlacedFinding(one, around(machine, one)) for one in found),
+        findings=placed,
         not_looked_for=lacking,
         device=device,
-        says=_says(machine, found, lacking),
+        says=_says(machine, placed, lacking),
         more=how_to_see_more(snapshot),
         **{name: getattr(snapshot, name) for name in ("origin", "host", "kernel", "virtual", "left_out")},
     )
 
 
-def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLookedFor, ...]) -> str:
-    wrong = [one for one in found if one.severity is not Severity.NOTE]
+def _says(machine: JoinedHost, found: tuple[PlacedFinding, ...], lacking: tuple[NotLookedFor, ...]) -> str:
+    wrong = serious(found)
     missing = [source.name for source in machine.snapshot.sources if source.access is not Access.READ]
     kinds = [one for one in lacking if not one.in_part]
     unread = f"; {number_of(len(missing), 'source')} incomplete" if missing else ""

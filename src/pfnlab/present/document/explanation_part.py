@@ -1,11 +1,11 @@
-"""Part for ``explain``: the answer, then events: what happened, to which process, and what to do."""
+"""Part for ``explain``: the answer, findings from files, then events: what happened, and what to do."""
 
 import re
 from collections.abc import Iterator, Sequence
 
 from pfnlab.base.inert import shell_path
 from pfnlab.base.units import number_of, size_text
-from pfnlab.diagnosis.messages.explanation import (
+from pfnlab.diagnosis.explanation import (
     ExplainedBoot,
     ExplainedCause,
     ExplainedEvent,
@@ -13,6 +13,7 @@ from pfnlab.diagnosis.messages.explanation import (
     SaidPlace,
     things_of,
 )
+from pfnlab.diagnosis.inspector.finding.finding_form import PlacedFinding, serious
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 from pfnlab.diagnosis.messages.kernel_said import KernelSure
 from pfnlab.kernel.bugs.distributions import Backports
@@ -34,7 +35,7 @@ _MOST_TOLD = 2
 
 
 #: The number of lines per event on a screen, and in one part of an event.
-_MOST_LINES, MOST_PART = 8, 2
+_MOST_LINES, _MOST_PART = 8, 2
 #: The maximum number of events on a screen, and of notes about a file.
 _MOST_THINGS, _MOST_NOTES = 10, 3
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z])")
@@ -42,17 +43,76 @@ _INDENT = "  "
 
 
 def part(content: ExplainResult) -> Part:
-    """Return the boots with all their events."""
-    return part_of_result(content, "Explanation", content.answer or content.says, everything(content))
+    """Return the findings, then the boots with all their events."""
+    return part_of_result(content, "Explanation", content.answer or content.says, _everything(content))
 
 
 def screen(content: ExplainResult, *, full: bool) -> Iterator[Block]:
     """Yield the blocks for a terminal: the answer, and what to review; with *full*, everything."""
     yield Paragraph(content.answer)
-    yield from everything(content) if full or content.causes else brief(content)
+    yield from _everything(content) if full or content.causes else _brief(content)
 
 
-def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
+def _everything(content: ExplainResult) -> Iterator[Block]:
+    if content.findings:
+        # Imported here because a single line has no files.
+        from pfnlab.present.document.inspection_part import finding_blocks
+
+        for shown in content.findings:
+            yield from finding_blocks(shown)
+    if content.untold:
+        yield Paragraph(content.untold)
+    yield from _all_events(content)
+
+
+def _brief(content: ExplainResult) -> Iterator[Block]:
+    wrong = serious(content.findings)
+    for number, shown in enumerate(wrong[:_MOST_THINGS], 1):
+        yield Paragraph("")
+        yield from _finding(f"{number}. " if content.to_review > 1 else "", shown)
+    if len(wrong) > _MOST_THINGS:
+        yield Paragraph(f"{len(wrong) - _MOST_THINGS:,} more findings: --long has them all")
+    # If there is only one undecided finding, it is the answer.
+    if wrong or content.to_review or len(content.undecided) > 1:
+        for shown in content.undecided[:_MOST_THINGS]:
+            yield Paragraph(f"undecided: {shown.finding.says}")
+    if around := _around(content):
+        yield Paragraph(around)
+    if content.untold and content.untold not in content.answer:
+        yield Paragraph(content.untold)
+    yield from _some_events(content, len(wrong))
+
+
+def _around(content: ExplainResult) -> str:
+    """Return the numbers of holes and neighbours around the findings, or an empty string."""
+    rows = {row for shown in content.findings for row in shown.around if not row.found}
+    holes = sum(row.kind == "free" for row in rows)
+    words = [number_of(holes, "hole")] * (holes > 0)
+    words += [number_of(len(rows) - holes, "neighbour")] * (len(rows) > holes)
+    return f"around the findings: {' and '.join(words)}; --long draws them" if words else ""
+
+
+def _finding(lead: str, shown: PlacedFinding) -> Iterator[Paragraph]:
+    """Yield a finding in a few lines: its line, its meaning, what to do, and the bug."""
+    from pfnlab.present.document.inspection_part import TONES
+
+    found = shown.finding
+    tone = TONES[found.severity]
+    if lead:
+        yield Paragraph(f"{lead}{found.says}", tone, rows=_MOST_PART)
+    for line in found.evidence[:2]:
+        yield Paragraph(f"  {line.source}: {line.line}", tone, rows=1)
+    yield Paragraph(f"  {found.means}", tone, rows=_MOST_PART)
+    parts = {
+        "do": found.advice[0].partition(" It costs")[0] if found.advice else "",
+        "bug": f"{found.bugs[0].says}" if found.bugs else "",
+    }
+    for name, text in parts.items():
+        if text:
+            yield Paragraph(f"  {name}: {text}", tone, rows=_MOST_PART)
+
+
+def _some_events(content: ExplainResult, before: int) -> Iterator[Block]:
     """Yield the events to review, most serious first, and counts of the rest. *before* was already shown."""
     things = things_of(content.boots)
     events = [(boot, event) for boot in content.boots for event in boot.events]
@@ -95,7 +155,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
     tail = f"  ({number_of(count, 'time')}{of})" if count > 1 else ""
     # A single event is the answer, which was shown above.
     thing = f"{lead}{event.thing[:1].upper()}{event.thing[1:]}."
-    above = [Paragraph(thing, rows=MOST_PART)] if lead else []
+    above = [Paragraph(thing, rows=_MOST_PART)] if lead else []
     above.append(Paragraph(f"{_INDENT if lead else ''}{' '.join(event.text.split())}", rows=1, tail=tail))
     asked = event.send[:1].lower() + event.send[1:]
     parts = {
@@ -103,7 +163,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
         "do": _advice(event) or _first_check(event) or (f"send {asked}" if asked else ""),
         "bug": _bug(event, boot),
     }
-    rows = (Paragraph(f"{_INDENT}{name}: {text}", rows=MOST_PART) for name, text in parts.items() if text)
+    rows = (Paragraph(f"{_INDENT}{name}: {text}", rows=_MOST_PART) for name, text in parts.items() if text)
     title = () if event.review else (f"{event.title}.",)
     first, *others = _SENTENCE.split(event.meaning)
     sentences = (" ".join((*title, first)), *others)
@@ -150,7 +210,7 @@ def _objects(event: ExplainedEvent) -> Iterator[str]:
     yield from _outcome(event)
 
 
-def everything(content: ExplainResult) -> Iterator[Block]:
+def _all_events(content: ExplainResult) -> Iterator[Block]:
     """Yield all events in all boots."""
     for boot in content.boots:
         if len(content.boots) > 1 or boot.host:

@@ -9,9 +9,14 @@ from pfnlab.base.inert import one_line, shell_path, shell_word
 from pfnlab.base.units import number_of, size_text
 from pfnlab.checker.judging.affected import affecting
 from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
-from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    MemoryRow,
+    PlacedFinding,
+    Severity,
+    finding_kinds,
+)
 from pfnlab.diagnosis.inspector.host_snapshot import Access
-from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, LookedAt, MemoryRow, PlacedFinding
+from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, LookedAt
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,

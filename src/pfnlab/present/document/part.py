@@ -187,7 +187,7 @@ KINDS = {
     "pfnlab-bugs-affects/1": ResultKind("pfnlab bugs affects --json", "bugs.affects_part"),
     "pfnlab-bug-run/1": ResultKind("pfnlab bugs run --json", "bugs.part"),
     "pfnlab-inspection/1": ResultKind("pfnlab inspect --json", "inspection.part"),
-    "pfnlab-explanation/1": ResultKind("pfnlab explain --json", "joined.part"),
+    "pfnlab-explanation/1": ResultKind("pfnlab explain --json", "explanation.part"),
     "pfnlab-results/1": ResultKind("pfnlab campaign results --json", "results.part"),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", "meeting.replay_part"),
 }

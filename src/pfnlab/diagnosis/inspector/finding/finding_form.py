@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from pfnlab.base.result import Address, Count
 from pfnlab.base.toml_text import package_tables
+from pfnlab.base.units import size_text
 from pfnlab.diagnosis.inspector.host_snapshot import IomemLine
-from pfnlab.diagnosis.inspector.joined_host import BarOf
 from pfnlab.diagnosis.inspector.parsing import memory_lists
 from pfnlab.kernel.bugs.here import BugHere
 from pfnlab.kernel.bugs.known_bugs import bugs_with
 from pfnlab.kernel.hw.cachemode import CacheMode
+
+if TYPE_CHECKING:
+    from pfnlab.diagnosis.inspector.joined_host import BarOf
 
 
 class Severity(StrEnum):
@@ -140,6 +143,58 @@ class Finding(msgspec.Struct, frozen=True):
     bugs: tuple[BugHere, ...] = ()
     programs: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+
+
+RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
+
+
+class MemoryRow(msgspec.Struct, frozen=True):
+    """A range of physical memory.
+
+    :param kind: ``bar``, ``resource``, ``reservation``, ``free`` (not reserved) or ``mapping``
+    :param start: its first byte, in hexadecimal
+    :param end: the byte after its last
+    :param label: its name
+    :param mode: the cache mode; empty if it has no mode
+    :param found: whether it is the subject of the finding
+    """
+
+    kind: RowKind
+    start: Address
+    end: Address
+    label: str
+    mode: str = ""
+    found: bool = False
+
+    def __post_init__(self) -> None:
+        check_bounds(*self.bounds)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Its first byte, and the byte after its last."""
+        return int(self.start, 16), int(self.end, 16)
+
+    @property
+    def size(self) -> str:
+        """Its size in words."""
+        start, end = self.bounds
+        return size_text(end - start)
+
+
+class PlacedFinding(msgspec.Struct, frozen=True):
+    """A finding, and the memory around it.
+
+    :param finding: the finding
+    :param around: the memory around it, in the order of a picture
+    """
+
+    finding: Finding
+    around: tuple[MemoryRow, ...]
+
+
+def serious(found: Iterable[PlacedFinding]) -> tuple[PlacedFinding, ...]:
+    """Return the findings more serious than a note."""
+    return tuple(one for one in found if one.finding.severity is not Severity.NOTE)
 
 
 #: Maximum number of pieces named in a finding.

@@ -1,4 +1,4 @@
-"""The explanation of a paste as a result: the meaning of each event, and what to do."""
+"""The explanation of a paste as a result: the meaning of each event, what files show, and what to do."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
@@ -8,6 +8,7 @@ import msgspec
 
 from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
+from pfnlab.diagnosis.inspector.finding.finding_form import PlacedFinding, serious
 from pfnlab.diagnosis.messages.answer import (
     answer_of,
     is_to_review,
@@ -152,7 +153,7 @@ class ExplainedBoot(msgspec.Struct, frozen=True):
 
 
 class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
-    """The meaning of lines of a log.
+    """The meaning of lines of a log, and of a machine's files among them.
 
     :param lines: number of lines read
     :param boots: every machine and boot in the lines
@@ -162,7 +163,9 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
     :param dropped: lines of events beyond those that are kept
     :param causes: causes of the requested errno
     :param answer: whether anything needs to be done, and what, in one line
-    :param to_review: events that are or may be wrong; those with the same cause and objects count once
+    :param to_review: what is or may be wrong; events with the same cause and objects count once
+    :param findings: findings from joined files, as by ``pfnlab inspect``, most serious first
+    :param untold: what cannot be decided, and the missing file; empty if no files are joined
     """
 
     lines: Count
@@ -174,10 +177,24 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
     causes: Annotated[tuple[ExplainedCause, ...], ALWAYS] = ()
     answer: Annotated[str, ALWAYS] = ""
     to_review: Annotated[Count, ALWAYS] = 0
+    findings: Annotated[tuple[PlacedFinding, ...], ALWAYS] = ()
+    untold: Annotated[str, ALWAYS] = ""
+
+    @property
+    def undecided(self) -> tuple[PlacedFinding, ...]:
+        """Findings about reservations that, as far as the files show, may be leaked."""
+        return tuple(one for one in self.findings if one.finding.kind == "perhaps_leaked")
 
     @property
     def outcome(self) -> Outcome:
-        """Undecided if no line was understood, or no cause of the errno is known."""
+        """A discovery if files show one; undecided if they might, or if nothing is known.
+
+        The latter: no line was understood, or no cause of the errno is known.
+        """
+        if serious(self.findings):
+            return Outcome.DISCOVERY
+        if self.undecided and not self.to_review:
+            return Outcome.UNDECIDED
         known = self.causes or any(boot.events for boot in self.boots)
         return Outcome.AS_EXPECTED if known else Outcome.UNDECIDED
 
