@@ -12,10 +12,10 @@ from functools import partial
 
 from pfnlab.diagnosis.messages.matching import Matcher
 from pfnlab.diagnosis.messages.paste import clean, is_sound, pieces
+from pfnlab.diagnosis.messages.scan import ZEROED
 
 #: A raw line that begins with a timestamp.
 STAMPED = re.compile(rb"\[ {0,8}[0-9]{1,7}\.[0-9]{6}\] ")
-_ZEROED = bytes.maketrans(b"123456789", b"000000000")
 _NUMBER = re.compile("(?<=0x)[0-9a-f]+|[0-9]")
 _HEX = re.compile(rb"(?<=0X)[0-9a-f]*[a-f][0-9a-f]*")
 _DIGITS = "0123456789"
@@ -26,7 +26,7 @@ _LONGEST, _MOST, _OFTEN = 512, 1 << 14, 12
 
 def _zeroed(text: bytes) -> bytes:
     """Zero the digits; a hexadecimal prefix stays different from another digit before an x."""
-    return text.replace(b"0x", b"0X").translate(_ZEROED)
+    return text.replace(b"0x", b"0X").translate(ZEROED)
 
 
 class Relation(Enum):

@@ -17,7 +17,8 @@ _AGAIN = _AHEAD + 1
 #: Total bytes of lines whose answer is cached; beyond that the cache is dropped and rebuilt.
 _MOST_KNOWN = 8 << 20
 _OTHER_BLANKS = (b"\t", "\xa0".encode(), b"&nbsp;")
-_ZEROED = bytes.maketrans(b"123456789", b"000000000")
+#: Translates every digit to zero.
+ZEROED = bytes.maketrans(b"123456789", b"000000000")
 
 
 class LogBlock(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ class LogScan:
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream
-        zeroed = [word.encode().translate(_ZEROED) for word in words]
+        zeroed = [word.encode().translate(ZEROED) for word in words]
         # Columns: the blanks between them tell a row from a line that has the word.
         self._columns = _sought(word for word in zeroed if b"  " in word)
         self._plain = _sought(word for word in zeroed if b"  " not in word)
@@ -74,7 +75,7 @@ class LogScan:
 
         Logs repeat lines with different numbers, so the answer is cached for the line with all digits zeroed.
         """
-        shapes = block.translate(_ZEROED).split(b"\n")
+        shapes = block.translate(ZEROED).split(b"\n")
         if self._size > _MOST_KNOWN:
             self._known.clear()
             self._size = 0

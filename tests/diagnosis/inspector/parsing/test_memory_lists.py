@@ -96,6 +96,12 @@ def test_both_ends_of_both_forms_are_exclusive(line: bytes, entry: Reservation) 
     assert (entry,) == found
 
 
+@for_each("before", [b"", b"$ "])
+def test_the_header_is_a_line_of_the_list(before: bytes) -> None:
+    """Also behind the rest of a prompt."""
+    assert is_memtype_line(before + b"PAT memtype list:")
+
+
 @for_each(
     "line",
     [

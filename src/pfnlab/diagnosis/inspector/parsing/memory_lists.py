@@ -101,7 +101,7 @@ def reservations(data: bytes) -> tuple[Reservation, ...]:
 
 def is_memtype_line(line: bytes) -> bool:
     """True for an entry in either form, and for the header."""
-    return line.strip() == MEMTYPES_HEAD or len(reservations(line)) == 1
+    return line.count(MEMTYPES_HEAD) + len(reservations(line)) == 1
 
 
 MTRRS = "/proc/mtrr"

@@ -184,19 +184,19 @@ class _Tally:
 
     def source(self) -> SnapshotSource:
         """All these files as one source."""
+        access, why, command = Access.CUT, "", ""
         if self.refused:
             access = Access.CUT if self.read else Access.REFUSED
-            why = f"{number_of(self.refused, 'process', 'processes')}: {self.why}"
-            return SnapshotSource(self.name, access, why, self.seconds, _COMMAND)
-        if self.cut:
+            why, command = f"{number_of(self.refused, 'process', 'processes')}: {self.why}", _COMMAND
+        elif self.cut:
             why = f"{number_of(self.cut, 'process', 'processes')}: {self.why_cut}"
-            return SnapshotSource(self.name, Access.CUT, why, self.seconds)
-        if self.others_hidden:
-            why = "processes of other users are not shown (hidepid)"
-            return SnapshotSource(self.name, Access.CUT, why, self.seconds, _COMMAND)
-        if self.part and self.read:
-            return SnapshotSource(self.name, Access.CUT, self.part, self.seconds)
-        return SnapshotSource(self.name, Access.READ if self.read else Access.ABSENT, "", self.seconds)
+        elif self.others_hidden:
+            why, command = "processes of other users are not shown (hidepid)", _COMMAND
+        elif self.part and self.read:
+            why = self.part
+        else:
+            access = Access.READ if self.read else Access.ABSENT
+        return SnapshotSource(self.name, access, why, self.seconds, command)
 
 
 class ProcessFiles:

@@ -147,9 +147,9 @@ class TextFiles(Protocol):
     """
 
     origin: str
-    root: bool
-    strict: bool
-    left_out: tuple[UnkeptLines, ...]
+    root: bool = True
+    strict: bool = False
+    left_out: tuple[UnkeptLines, ...] = ()
     bounds: SnapshotBounds
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:

@@ -39,6 +39,7 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
     UNAME,
     FileText,
     SnapshotBounds,
+    TextFiles,
     decoded,
     shown,
     unpacked,
@@ -167,7 +168,7 @@ class _Part(msgspec.Struct, gc=False):
     why: str = ""
 
 
-class Bundle:
+class Bundle(TextFiles):
     """The files in a bundle; raises Misuse if it is not a bundle, or is truncated or malformed."""
 
     strict = True

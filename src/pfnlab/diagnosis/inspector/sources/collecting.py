@@ -53,7 +53,7 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     return found
 
 
-class Recorder:
+class Recorder(TextFiles):
     """A machine's files, recording everything that is read except parts that no snapshot uses."""
 
     def __init__(self, files: TextFiles) -> None:

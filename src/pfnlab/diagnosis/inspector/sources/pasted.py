@@ -12,7 +12,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import log_pieces
 from pfnlab.base.inert import visible_name
 from pfnlab.base.units import number_of
-from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.parsing import memory_lists, pci_files, text_files
 from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, LSPCI, FileText, SnapshotBounds
 from pfnlab.diagnosis.inspector.sources.pasted_lines import PROCESS, LineSorter, PastedFile
@@ -24,12 +24,8 @@ _JOINED = (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS, LSPCI,
 _NOT_THERE = "not in the text"
 
 
-class PastedFiles:
+class PastedFiles(text_files.TextFiles):
     """Files found by a sorter, presented as the files of one machine."""
-
-    strict = False
-    root = True
-    left_out: tuple[UnkeptLines, ...] = ()
 
     def __init__(self, sorter: LineSorter, origin: str) -> None:
         self.origin, self.bounds = origin, sorter.bounds

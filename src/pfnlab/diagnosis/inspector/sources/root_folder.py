@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.parsing.machine_facts import KMSG
 from pfnlab.diagnosis.inspector.parsing.text_files import (
     JOURNAL,
@@ -17,6 +17,7 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
     ORDINARY,
     FileText,
     SnapshotBounds,
+    TextFiles,
 )
 
 #: Maximum seconds to wait for the journal, and to read a growing log.
@@ -29,11 +30,8 @@ _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 _MOST_NAMES = 1 << 20
 
 
-class RootFolder:
+class RootFolder(TextFiles):
     """Files below a folder, which may be ``/``; links are never followed out of it."""
-
-    strict = False
-    left_out: tuple[UnkeptLines, ...] = ()
 
     def __init__(self, folder: Path, origin: str = "", bounds: SnapshotBounds = ORDINARY) -> None:
         self._folder = os.path.realpath(folder)

@@ -13,7 +13,7 @@ from typing import IO, cast
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import check_regular
 from pfnlab.base.inert import visible_name
-from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.parsing import text_files
 from pfnlab.diagnosis.inspector.parsing.assembly import HOST, MODULES
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
@@ -74,12 +74,8 @@ class SosFolder(RootFolder):
         return text_files.FileText(found.data, found.access, found.why)
 
 
-class SosArchive:
+class SosArchive(text_files.TextFiles):
     """The relevant part of a report archive, in memory; raises Misuse if it is damaged or too large."""
-
-    strict = False
-    root = True
-    left_out: tuple[UnkeptLines, ...] = ()
 
     def __init__(self, path: Path, bounds: text_files.SnapshotBounds = text_files.ORDINARY) -> None:
         size = check_regular(path, "report").st_size
