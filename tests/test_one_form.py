@@ -35,9 +35,7 @@ _STILL_TWO = {
     ("BugEntry", "BugRunResult"),
     ("BugEntry", "ListedBug"),
     ("Coverage", "ReachedCoverage"),
-    ("IsolatedShard", "StoredShard"),
-    ("Shard", "StoredShard"),
-    ("Sighting", "SightingContext"),
+    ("IsolatedShard", "Shard"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from made_results import SEEN
+from made_results import sighting
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.campaigns import CampaignStatus, status_of
@@ -84,7 +84,7 @@ def run(**detail: Any) -> StoredResult:
 def night(store: Store, day: int, *results: StoredResult, kernel: str = "7.3.4") -> CampaignStatus:
     """The status after a night whose first shard had these results."""
     name = begin_night(store, plan(kernel), Path(), date(2026, 10, day), list)
-    store.finish(name, 0, results, SEEN)
+    store.finish(sighting(name, 0), results)
     return status_of(store, name)
 
 
@@ -208,7 +208,7 @@ def test_filed_findings_are_known_the_first_night(store: Store, tmp_path: Path) 
     (folder / PROGRAM).write_text("p", encoding="utf-8")
 
     name = begin_night(store, plan(known=("filed",)), tmp_path, date(2026, 10, 1), list)
-    store.finish(name, 0, [difference()], SEEN)
+    store.finish(sighting(name, 0), [difference()])
 
     assert [("fewer", True)] == [(one["name"], one["again"]) for one in known_of(store, name)]
     assert (0, (), {"fewer": 1}) == lists(status_of(store, name))

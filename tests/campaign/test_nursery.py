@@ -18,8 +18,8 @@ from made_campaigns import odd_tracker
 
 from pfnlab import __version__
 from pfnlab.campaign.nursery import Nursery
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
-from pfnlab.campaign.store.rows import this_host
+from pfnlab.campaign.shard import Attempt, AttemptEnd, encode
+from pfnlab.campaign.store.rows import Shard, this_host
 
 
 @pytest.fixture
@@ -222,8 +222,10 @@ def test_everything_ends_with_the_process_that_started_it(tmp_path: Path) -> Non
 
 def test_the_key_of_a_shard_is_of_what_it_does() -> None:
     """Its limit is no part of that, and a shard comes back from JSON with it."""
-    assert check().key == check(seconds=5.0).key == msgspec.json.decode(encode(check()), type=Shard).key
-    assert check().key != check("model:7.3").key
+    assert (
+        check().digest == check(seconds=5.0).digest == msgspec.json.decode(encode(check()), type=Shard).digest
+    )
+    assert check().digest != check("model:7.3").digest
 
 
 def test_an_attempt_comes_back_from_json(nursery: Nursery) -> None:

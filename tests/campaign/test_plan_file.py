@@ -490,7 +490,7 @@ def test_the_schema_knows_every_verdict() -> None:
 
 def test_shards_are_the_same_every_time() -> None:
     """Their keys name what they do."""
-    assert [shard.key for shard in small().shards()] == [shard.key for shard in small().shards()]
+    assert [shard.digest for shard in small().shards()] == [shard.digest for shard in small().shards()]
 
 
 def test_programs_are_cut_into_shards() -> None:
@@ -541,7 +541,7 @@ def test_a_file_that_a_machine_names_is_part_of_the_key(tmp_path: Path) -> None:
     for text in (source, source + "\n"):
         policy.write_text(text, encoding="utf-8")
         plan = plan_of(f'{HEAD}[[check]]\nmachines = ["model:7.2,tracker={policy}"]\n', "c.toml")
-        keys.add(plan.shards()[0].key)
+        keys.add(plan.shards()[0].digest)
 
     assert 2 == len(keys)
 

@@ -140,12 +140,12 @@ def test_a_file_that_was_changed_is_other_work(beside: Path, file: str, place: i
     """The others stay the same."""
     text = CATALOGUE + 'programs = ["mine.pfn"]\n[[check]]\nmachines = ["model:7.2"]\nscopes = ["one.toml"]\n'
     known = plan(beside, text)
-    before = [shard.key for shard in known.shards(beside)]
+    before = [shard.digest for shard in known.shards(beside)]
     (beside / file).write_text(
         MINE.replace("0:4", "0:5") if place else SCOPE.replace("depth = 2", "depth = 3")
     )
 
-    after = [shard.key for shard in known.shards(beside)]
+    after = [shard.digest for shard in known.shards(beside)]
 
     assert [place] == [number for number, key in enumerate(after) if key != before[number]]
 

@@ -13,7 +13,7 @@ from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.plan_file import plan_of
 from pfnlab.campaign.review_work import ReviewWork, answers_in, review_shard
 from pfnlab.campaign.running import CampaignEnd, run_campaign
-from pfnlab.campaign.store.rows import DONE, ResultFilter, StoredShard
+from pfnlab.campaign.store.rows import DONE, ResultFilter, Shard
 from pfnlab.campaign.store.store import Store
 from pfnlab.checker.review.kept_answers import ReviewHead
 from pfnlab.checker.review.review import plan, review
@@ -70,7 +70,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = campaign('designs = ["tracker=vm_pat"]\nbases = ["model:7.3"]\npieces_per_shard = 2\n')
     shards = [shard for shard in table.shards() if FIRST <= shard.work["first"] < END]
     stored = [
-        StoredShard(number=number, digest=shard.key, task=shard.task, work=shard.work, seconds=60.0)
+        Shard(number=number, digest=shard.digest, task=shard.task, work=shard.work, seconds=60.0)
         for number, shard in enumerate(shards)
     ]
     with Store(str(path)) as opened, LocalExecutor(2) as executor:

@@ -20,13 +20,12 @@ from pfnlab.campaign.executor import LocalExecutor
 from pfnlab.campaign.plan import BudgetTable, LimitsTable, Plan
 from pfnlab.campaign.running import (
     CampaignEnd,
-    CampaignProgress,
     begin_campaign,
     run_campaign,
     stored_plan,
 )
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, ShardResults
-from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, StoredResult
+from pfnlab.campaign.shard import Attempt, AttemptEnd, ShardResults
+from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, Shard, StoredResult
 from pfnlab.campaign.store.store import Store
 
 
@@ -121,14 +120,14 @@ def test_what_is_done_does_not_go_out_again(store: Store) -> None:
 @pytest.mark.parametrize("end", [AttemptEnd.FAILED, AttemptEnd.HUNG])
 def test_a_shard_that_always_fails_is_isolated(store: Store, end: AttemptEnd) -> None:
     """The others go on, and it is reported."""
-    progress: list[CampaignProgress] = []
+    isolated: list[Shard | None] = []
     executor = PreparedExecutor({2: [end] * 9})
-    run_campaign(store, "small", executor, on_progress=progress.append)
+    run_campaign(store, "small", executor, on_end=isolated.append)
 
     assert [DONE, DONE, ISOLATED, DONE, DONE, DONE] == states(store)
     assert 2 == executor.submitted.count(2)
-    (isolated,) = [one.isolated for one in progress if one.isolated is not None]
-    assert (2, f"{end} 2") == (isolated.number, isolated.reason)
+    (one,) = filter(None, isolated)
+    assert (2, f"{end} 2", 6) == (one.number, one.reason, len(isolated))
 
 
 def test_a_shard_that_fails_once_is_tried_again(store: Store) -> None:
@@ -164,12 +163,12 @@ def test_a_campaign_stops_when_somebody_asks(store: Store) -> None:
     """The rest is done when it goes on."""
     executor = PreparedExecutor()
 
-    def ask(progress: CampaignProgress) -> None:
+    def ask(isolated: Shard | None) -> None:
         with Store(store.address) as other:
             other.ask_to_stop("small")
         time.sleep(1.1)
 
-    assert CampaignEnd.STOPPED is run_campaign(store, "small", executor, on_progress=ask)
+    assert CampaignEnd.STOPPED is run_campaign(store, "small", executor, on_end=ask)
     assert 0 < states(store).count(DONE) < 6
     assert CampaignEnd.OVER is run_campaign(store, "small", executor)
 

@@ -12,7 +12,7 @@ from asking import Ask
 
 from pfnlab.campaign.plan_file import plan_of
 from pfnlab.campaign.running import begin_campaign
-from pfnlab.campaign.store.rows import HostClass, SightingContext, StoredResult
+from pfnlab.campaign.store.rows import HostClass, Sighting, StoredResult
 from pfnlab.campaign.store.store import Store
 
 PLAN = """\
@@ -56,10 +56,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         program="munmap a\n",
         says="log at munmap",
     )
-    seen = SightingContext(version="0.1.0", kernels={}, seed=0, host=HostClass("a processor", 2, 4096))
+    seen = Sighting("c", 0, "0.1.0", {}, 0, HostClass("a processor", 2, 4096))
     with Store("s.db") as store:
         begin_campaign(store, plan_of(PLAN, "c.toml"))
-        store.finish("c", 0, [found], seen)
+        store.finish(seen, [found])
     return tmp_path
 
 

@@ -18,7 +18,7 @@ from for_each import for_each
 from pfnlab.base.result import Made
 from pfnlab.base.schema_files import FORMS, schema, schema_text
 from pfnlab.campaign.campaigns import ListedResults, StatusResult, status_of
-from pfnlab.campaign.store.rows import HostClass, SightingContext, StoredResult, StoredShard
+from pfnlab.campaign.store.rows import HostClass, Shard, Sighting, StoredResult
 from pfnlab.campaign.store.store import Store
 from pfnlab.cli.verbs import verb_pages
 from pfnlab.hunt.fuzz.signature import Signature
@@ -134,14 +134,12 @@ def campaign(verb: str) -> dict[str, Any]:
         kind="verdict", task="check", machines=("model:7.2",), verdict="holds", subject="split"
     )
     shards = [
-        StoredShard(number=number, digest=f"{number}", task="meet", work={"kernel": "6.12"}, seconds=5.0)
+        Shard(number=number, digest=f"{number}", task="meet", work={"kernel": "6.12"}, seconds=5.0)
         for number in range(2)
     ]
     with TemporaryDirectory() as folder, Store(f"{folder}/results.db") as store:
         store.begin("c", {"form": 1, "name": "c"}, shards)
-        store.finish(
-            "c", 0, [one], SightingContext(version="0.1.0", kernels={"model:7.2": "7.2"}, seed=1, host=host)
-        )
+        store.finish(Sighting("c", 0, "0.1.0", {"model:7.2": "7.2"}, 1, host), [one])
         store.failed("c", 1, "it crashed", lost=False, most=1, most_lost=1)
         statuses = [status_of(store, "c")]
         if verb == "campaign status":

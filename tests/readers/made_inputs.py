@@ -157,7 +157,7 @@ def images() -> Iterator[bytes]:
 
 def stores() -> Iterator[bytes]:
     """A store with a campaign, of which one shard is done."""
-    from made_results import SEEN, result
+    from made_results import result, sighting
 
     from pfnlab.campaign.plan_file import plan_of
     from pfnlab.campaign.running import begin_campaign
@@ -171,7 +171,7 @@ def stores() -> Iterator[bytes]:
         path = Path(place) / "s.db"
         with Store(str(path)) as store:
             begin_campaign(store, plan_of(plan, "c.toml"))
-            store.finish("c", 0, [result()], SEEN)
+            store.finish(sighting("c", 0), [result()])
         yield path.read_bytes()
 
 

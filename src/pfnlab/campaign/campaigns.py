@@ -18,8 +18,8 @@ from pfnlab.campaign.store.rows import (
     VERDICTS,
     WAITING,
     ResultFilter,
+    Shard,
     StoredResult,
-    StoredShard,
     TaskName,
 )
 
@@ -205,7 +205,7 @@ def what_it_does(task: str, work: dict[str, Any]) -> str:
     return str(work.get("kernel", ""))
 
 
-def _isolated(shard: StoredShard) -> IsolatedShard:
+def _isolated(shard: Shard) -> IsolatedShard:
     return IsolatedShard(
         *(shard.number, shard.task, what_it_does(shard.task, shard.work)),
         *(shard.tries, shard.lost, shard.reason),

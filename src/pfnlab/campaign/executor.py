@@ -18,7 +18,8 @@ from typing import Protocol
 
 from pfnlab.base.processes import processors
 from pfnlab.campaign.nursery import Nursery
-from pfnlab.campaign.shard import Attempt, Shard
+from pfnlab.campaign.shard import Attempt
+from pfnlab.campaign.store.rows import Shard
 
 
 class Executor(Protocol):

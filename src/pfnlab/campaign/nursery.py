@@ -18,8 +18,8 @@ from pfnlab.base.progress import silent
 from pfnlab.base.supervised import supervised
 from pfnlab.base.version import VERSION
 from pfnlab.base.worker import End, Worker, WorkerEnded, executed, forked, hear
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
-from pfnlab.campaign.store.rows import this_host
+from pfnlab.campaign.shard import Attempt, AttemptEnd, encode
+from pfnlab.campaign.store.rows import Shard, this_host
 
 #: Seconds that a nursery has to start, on a busy host.
 BEGINS = 120.0

@@ -22,7 +22,8 @@ from pfnlab.campaign.cluster.connection import (
     worker_addresses,
 )
 from pfnlab.campaign.nursery import Nursery
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
+from pfnlab.campaign.shard import Attempt, AttemptEnd, encode
+from pfnlab.campaign.store.rows import Shard
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -180,7 +181,7 @@ def _attempt_of(task: DaskFuture) -> Attempt:
 
 def _key(shard: Shard) -> str:
     """A unique key for the task that makes an attempt."""
-    return f"pfnlab-{shard.task}-{shard.key}-{time.monotonic_ns()}"
+    return f"pfnlab-{shard.task}-{shard.digest}-{time.monotonic_ns()}"
 
 
 def _lost(reason: str) -> Attempt:

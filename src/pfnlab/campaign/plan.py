@@ -18,8 +18,7 @@ from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork
 from pfnlab.campaign.known_findings import KnownFinding
 from pfnlab.campaign.plan_files import PlanFiles
 from pfnlab.campaign.review_work import ReviewWork
-from pfnlab.campaign.shard import Shard
-from pfnlab.campaign.store.rows import DISCOVERIES, Seconds
+from pfnlab.campaign.store.rows import DISCOVERIES, Seconds, Shard
 from pfnlab.campaign.work import FILES, CatalogueWork, CheckWork, MeetWork, files_of
 from pfnlab.checker.review.designs import models_reviewed
 from pfnlab.checker.review.kept_answers import plan_digest
@@ -291,8 +290,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             content: dict[str, Any] = msgspec.to_builtins(work)
             if files:
                 content[FILES] = files
-            shard = Shard(task=task, work=content, seconds=self.limits.seconds, needs_qemu=needs_qemu)
-            found.setdefault(shard.key, shard)
+            how: dict[str, Any] = {"seconds": self.limits.seconds, "needs_qemu": needs_qemu}
+            shard = Shard(number=len(found), task=task, work=content, **how)
+            found.setdefault(shard.digest, shard)
         return list(found.values())
 
     def check_number(self, files: PlanFiles) -> None:

@@ -19,9 +19,9 @@ from pfnlab.base.errors import Misuse
 from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.known_findings import KnownFinding
 from pfnlab.campaign.plan import Plan
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
+from pfnlab.campaign.shard import Attempt, AttemptEnd
 from pfnlab.campaign.store.database import damaged
-from pfnlab.campaign.store.rows import DONE, WAITING, SightingContext, StoredShard, this_host
+from pfnlab.campaign.store.rows import WAITING, Shard, Sighting, this_host
 from pfnlab.campaign.store.store import Store
 from pfnlab.campaign.work import TASKS, work_of
 
@@ -46,18 +46,6 @@ class CampaignEnd(StrEnum):
     NO_WORKER = "no worker"
 
 
-class CampaignProgress(msgspec.Struct, frozen=True):
-    """A campaign's progress.
-
-    :param isolated: the shard that was just given up on, with the reason, or None
-    """
-
-    done: int
-    running: int
-    total: int
-    isolated: StoredShard | None = None
-
-
 def begin_campaign(
     store: Store, plan: Plan, folder: Path = _HERE, known: Sequence[KnownFinding] = ()
 ) -> None:
@@ -66,11 +54,7 @@ def begin_campaign(
     :param known: for one night, the findings known before it
     :raises Misuse: if the store has other work under that name
     """
-    shards = [
-        StoredShard(number=number, digest=shard.key, **msgspec.structs.asdict(shard))
-        for number, shard in enumerate(plan.shards(folder, known))
-    ]
-    store.begin(plan.name, msgspec.to_builtins(plan), shards)
+    store.begin(plan.name, msgspec.to_builtins(plan), plan.shards(folder, known))
 
 
 def stored_plan(store: Store, name: str) -> Plan:
@@ -114,7 +98,7 @@ def campaign_named(store: Store, name: str | None) -> str:
     raise Misuse(f"{store.address} has several campaigns, name one: {', '.join(names)}")
 
 
-def stored_shards(store: Store, name: str) -> list[StoredShard]:
+def stored_shards(store: Store, name: str) -> list[Shard]:
     """The shards of campaign *name*, in order, each with valid work for its task.
 
     :raises Misuse: if the store is damaged
@@ -136,12 +120,13 @@ def run_campaign(
     name: str,
     executor: Executor,
     *,
-    on_progress: Callable[[CampaignProgress], None] = lambda progress: None,
+    on_end: Callable[[Shard | None], object] = lambda isolated: None,
     idle: float = IDLE,
 ) -> CampaignEnd:
     """Run the unfinished shards of a campaign.
 
     :param executor: an open executor
+    :param on_end: called after each shard that is done, and with each one that was given up on
     :param idle: seconds after which shards that no worker accepts are left for later
     :raises Misuse: if the store has no such campaign, or another process is running it
     :raises Undecided: if the store or the executor failed; stored results are kept
@@ -149,7 +134,7 @@ def run_campaign(
     with store.running(name):
         # An earlier request to stop was meant for an earlier run.
         store.go_on(name)
-        return _CampaignRun(store, name, executor, on_progress, idle).run()
+        return _CampaignRun(store, name, executor, on_end, idle).run()
 
 
 class _CampaignRun:
@@ -160,16 +145,13 @@ class _CampaignRun:
         store: Store,
         name: str,
         executor: Executor,
-        on_progress: Callable[[CampaignProgress], None],
+        on_end: Callable[[Shard | None], object],
         idle: float,
     ) -> None:
         self._store, self._name, self._executor = store, name, executor
-        self._on_progress, self._idle = on_progress, idle
+        self._on_end, self._idle = on_end, idle
         self._plan = stored_plan(store, name)
         shards = stored_shards(store, name)
-        self._total = len(shards)
-        self._done = sum(shard.state == DONE for shard in shards)
-        self._isolated = sum(shard.state not in (DONE, WAITING) for shard in shards)
         # Shards that need QEMU are queued separately, so that they do not hold up the others.
         self._waiting = {
             needs_qemu: deque(
@@ -177,7 +159,7 @@ class _CampaignRun:
             )
             for needs_qemu in (True, False)
         }
-        self._running: dict[Future[Attempt], StoredShard] = {}
+        self._running: dict[Future[Attempt], Shard] = {}
 
     def run(self) -> CampaignEnd:
         began = busy = time.monotonic()
@@ -211,27 +193,14 @@ class _CampaignRun:
             # Always asked, because the executor may be gone.
             while self._executor.room(needs_qemu=needs_qemu) > 0 and waiting and more:
                 stored = waiting.popleft()
-                attempt = self._executor.submit(msgspec.convert(stored, Shard, from_attributes=True))
-                self._running[attempt] = stored
+                self._running[self._executor.submit(stored)] = stored
 
-    def _record(self, stored: StoredShard, attempt: Attempt) -> None:
-        isolated = None
-        if attempt.end is AttemptEnd.DONE and attempt.content is not None:
-            content = attempt.content
-            self._store.finish(
-                self._name,
-                stored.number,
-                content.results,
-                SightingContext(
-                    version=attempt.version,
-                    kernels=content.kernels,
-                    seed=content.seed,
-                    host=attempt.host or this_host(),
-                ),
-                took=attempt.seconds,
-                programs=content.programs,
-            )
-            self._done += 1
+    def _record(self, stored: Shard, attempt: Attempt) -> None:
+        if (content := attempt.content) is not None:
+            host = attempt.host or this_host()
+            seen = Sighting(self._name, stored.number, attempt.version, content.kernels, content.seed, host)
+            self._store.finish(seen, content.results, took=attempt.seconds, programs=content.programs)
+            self._on_end(None)
         elif self._store.failed(
             self._name,
             stored.number,
@@ -240,9 +209,6 @@ class _CampaignRun:
             most=self._plan.limits.tries,
             most_lost=self._plan.limits.lost,
         ):
-            self._isolated += 1
-            isolated = msgspec.structs.replace(stored, reason=attempt.reason)
+            self._on_end(msgspec.structs.replace(stored, reason=attempt.reason))
         else:
             self._waiting[stored.needs_qemu].append(stored)
-        running = len(self._running)
-        self._on_progress(CampaignProgress(self._done + self._isolated, running, self._total, isolated))

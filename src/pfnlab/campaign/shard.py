@@ -1,44 +1,18 @@
-"""A shard: an independent piece of a campaign, and the outcome of an attempt at it."""
+"""What a shard would run, and the outcome of an attempt at it."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
-from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of
+from pfnlab.campaign.store.rows import HostClass, Shard, StoredResult
 from pfnlab.kernel.policies.own import files_in
 
 
-class Shard(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of work that can run anywhere, any number of times, always with the same results.
-
-    :param task: ``fuzz``, ``check``, ``catalogue``, ``meet``, ``sweep`` or ``review``
-    :param work: the work as JSON, including everything that affects the results
-    :param needs_qemu: whether it boots a kernel, so that the worker needs QEMU
-    """
-
-    task: str
-    work: dict[str, Any]
-    seconds: float
-    needs_qemu: bool = False
-
-    @property
-    def key(self) -> str:
-        """A digest of the work, without the limit."""
-        return digest_of([self.task, self.work])
-
-
-class _ShardWork(Protocol):
-    """A new or a stored shard, with its work."""
-
-    @property
-    def work(self) -> dict[str, Any]: ...
-
-
-def policies_of(shards: Iterable[_ShardWork]) -> list[str]:
+def policies_of(shards: Iterable[Shard]) -> list[str]:
     """The policy files that *shards* name, each once; running the shards runs these files."""
     texts = (text for shard in shards for text in _texts(shard.work))
     return list(dict.fromkeys(file for text in texts for file in files_in(text)))
@@ -54,7 +28,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for part in value for text in _texts(part))
 
 
-def check_trust(shards: Iterable[_ShardWork], source: str) -> None:
+def check_trust(shards: Iterable[Shard], source: str) -> None:
     """Check that *shards* name no policy file, since running the shards would run it.
 
     :param source: the name of their store, for the message

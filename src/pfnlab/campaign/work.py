@@ -14,8 +14,8 @@ from pfnlab.base.result import other_fields
 from pfnlab.base.units import number_of
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork, fuzz_shard
 from pfnlab.campaign.review_work import ReviewWork, review_shard
-from pfnlab.campaign.shard import Shard, ShardResults
-from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.campaign.shard import ShardResults
+from pfnlab.campaign.store.rows import Shard, StoredResult
 from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.check_all import check_all
 from pfnlab.checker.judging.judge import judged_runs

@@ -26,10 +26,9 @@ from pfnlab.verbs.option import (
 )
 
 if TYPE_CHECKING:
-    from pfnlab.base.progress import Work
     from pfnlab.campaign.campaigns import CampaignStatus, StatusResult
     from pfnlab.campaign.executor import Executor
-    from pfnlab.campaign.running import CampaignProgress
+    from pfnlab.campaign.store.rows import Shard
     from pfnlab.campaign.store.store import Store
 
 
@@ -173,12 +172,21 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
     """Run the shards of campaign *name*, *jobs* at a time or on a *cluster*, and return its progress."""
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
-    from pfnlab.campaign.campaigns import status_of
+    from pfnlab.campaign.campaigns import status_of, what_it_does
     from pfnlab.campaign.running import CampaignEnd, run_campaign
+    from pfnlab.campaign.store.rows import WAITING
 
-    total = len(store.shards(name))
-    with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:
-        end = run_campaign(store, name, executor, on_progress=_CampaignDisplay(work, say).show)
+    shards = store.shards(name)
+    with executor_of(jobs, cluster) as executor, working(f"campaign {name}", len(shards)) as work:
+
+        def ended(isolated: Shard | None) -> None:
+            if (shard := isolated) is not None:
+                what = what_it_does(shard.task, shard.work)
+                say(f"shard {shard.number} is isolated, {shard.task} {what}: {shard.reason}")
+            work.advance()
+
+        work.advance(sum(shard.state != WAITING for shard in shards))
+        end = run_campaign(store, name, executor, on_end=ended)
     if end is CampaignEnd.NO_WORKER:
         raise Undecided(
             f"campaign {name}: the remaining shards need QEMU, which no worker has: "
@@ -204,24 +212,6 @@ def executor_of(jobs: int | None, cluster: str | None) -> Executor:
 
 #: How to give a worker QEMU: on this host, and on a cluster.
 _HOW_QEMU = ("install qemu-system-x86", 'start a worker that has it with --resources "qemu=1"')
-
-
-class _CampaignDisplay:
-    """The display of the progress of a campaign."""
-
-    def __init__(self, work: Work, say: Say) -> None:
-        self._work, self._say, self._done = work, say, 0
-
-    def show(self, progress: CampaignProgress) -> None:
-        """Print the progress, and report isolated shards."""
-        if progress.isolated is not None:
-            from pfnlab.campaign.campaigns import what_it_does
-
-            shard = progress.isolated
-            what = what_it_does(shard.task, shard.work)
-            self._say(f"shard {shard.number} is isolated, {shard.task} {what}: {shard.reason}")
-        self._work.advance(progress.done - self._done)
-        self._done = progress.done
 
 
 class ResumeRequest(Request, frozen=True, kw_only=True):

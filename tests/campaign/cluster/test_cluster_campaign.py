@@ -20,7 +20,8 @@ from pfnlab.campaign.cluster.connection import connected
 from pfnlab.campaign.executor import Executor, LocalExecutor
 from pfnlab.campaign.on_cluster import ClusterExecutor
 from pfnlab.campaign.running import CampaignEnd, begin_campaign, run_campaign
-from pfnlab.campaign.shard import AttemptEnd, Shard, encode
+from pfnlab.campaign.shard import AttemptEnd, encode
+from pfnlab.campaign.store.rows import Shard
 from pfnlab.campaign.store.store import Store
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -50,7 +51,7 @@ def run(store: Store, executor: Executor, at: int = -1, do: Callable[[], None] =
             do()
 
     with executor:
-        return run_campaign(store, "small", executor, on_progress=progress)
+        return run_campaign(store, "small", executor, on_end=progress)
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_what_still_runs_ends_with_the_campaign(pair: LocalCluster, tmp_path: Pa
 CAMPAIGN = """\
 import sys
 import msgspec
-from pfnlab.campaign.shard import Shard
+from pfnlab.campaign.store.rows import Shard
 from pfnlab.campaign.on_cluster import ClusterExecutor
 with ClusterExecutor(sys.argv[1]) as executor:
     executor.submit(msgspec.json.decode(sys.argv[2], type=Shard))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from pfnlab.campaign.store.rows import HostClass, SightingContext, StoredResult, StoredShard
+from pfnlab.campaign.store.rows import HostClass, Shard, Sighting, StoredResult
 
 HOST = HostClass("a processor", 2, 4096)
 
-SEEN = SightingContext(version="0.1.0", kernels={"model:7.2": "7.2.13"}, seed=3, host=HOST)
+
+def sighting(campaign: str, shard: int, **changed: Any) -> Sighting:
+    """Where a shard saw its results."""
+    content = {"version": "0.1.0", "kernels": {"model:7.2": "7.2.13"}, "seed": 3, "host": HOST}
+    return Sighting(campaign, shard, **{**content, **changed})
 
 
 def result(number: int = 0, **changed: object) -> StoredResult:
@@ -26,9 +32,9 @@ def result(number: int = 0, **changed: object) -> StoredResult:
     return msgspec.convert({**content, **changed}, StoredResult)
 
 
-def shards(count: int) -> list[StoredShard]:
+def shards(count: int) -> list[Shard]:
     """Shards with different work."""
     return [
-        StoredShard(number=number, digest=f"shard {number}", task="fuzz", work={"seed": number}, seconds=5.0)
+        Shard(number=number, digest=f"shard {number}", task="fuzz", work={"seed": number}, seconds=5.0)
         for number in range(count)
     ]

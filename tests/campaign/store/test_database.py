@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from made_results import SEEN, result, shards
+from made_results import result, shards, sighting
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.store.database import row_of
@@ -62,7 +62,7 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "results.db"
     with Store(str(path)) as store:
         store.begin("c", {}, shards(2))
-        store.finish("c", 0, [result(1)], SEEN)
+        store.finish(sighting("c", 0), [result(1)])
     return path
 
 

@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 import pytest
-from made_results import SEEN, result, shards
+from made_results import result, shards, sighting
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.store import database
@@ -62,7 +62,7 @@ def test_an_older_store_keeps_what_it_has(address: str, monkeypatch: pytest.Monk
         assert [result(1)] == [msgspec.structs.replace(one, sightings=()) for one in store.results()]
         assert 0 == store.shards("c")[0].lost
         store.begin("new", {}, shards(1))
-        assert store.finish("new", 0, [result(2)], SEEN)
+        assert store.finish(sighting("new", 0), [result(2)])
 
 
 def test_a_migration_that_fails_changes_nothing(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

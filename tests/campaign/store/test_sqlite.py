@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_results import SEEN, result, shards
+from made_results import result, shards, sighting
 
 from pfnlab.base.errors import Misuse, PfnlabError, Undecided
 from pfnlab.campaign.store.rows import DONE, ResultFilter
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "results.db"
     with Store(str(path)) as store:
         store.begin("c", {}, shards(40))
-        store.finish("c", 0, [result(number) for number in range(50)], SEEN)
+        store.finish(sighting("c", 0), [result(number) for number in range(50)])
     return path
 
 
@@ -38,7 +38,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("good") / "x.db"
     with Store(str(path)) as store:
         store.begin("c", {}, shards(3))
-        store.finish("c", 0, [result(number) for number in range(20)], SEEN)
+        store.finish(sighting("c", 0), [result(number) for number in range(20)])
     return path.read_bytes()
 
 
@@ -283,12 +283,12 @@ def test_a_definition_that_is_no_text_is_refused(file: Path, old: bytes) -> None
 WRITES = """
 import sys
 sys.path.insert(0, sys.argv[2])
-from made_results import SEEN, result
+from made_results import sighting, result
 from pfnlab.campaign.store.store import Store
 with Store(sys.argv[1]) as store:
     print("ready", flush=True)
     for shard in range(1, 40):
-        store.finish("c", shard, [result(shard * 100 + number) for number in range(50)], SEEN)
+        store.finish(sighting("c", shard), [result(shard * 100 + number) for number in range(50)])
 """
 
 
@@ -367,7 +367,7 @@ def test_a_plain_copy_of_a_store_in_use_is_consistent_or_refused(file: Path, tmp
 FILLS = """
 import resource, sys
 sys.path.insert(0, sys.argv[2])
-from made_results import SEEN, result
+from made_results import sighting, result
 from pfnlab.cli import main
 from pfnlab.base.errors import Undecided
 from pfnlab.campaign.store.store import Store
@@ -378,7 +378,7 @@ with Store(sys.argv[1]) as store:
     done = 0
     try:
         for shard in range(1, 40):
-            store.finish("c", shard, [result(shard * 100 + number) for number in range(50)], SEEN)
+            store.finish(sighting("c", shard), [result(shard * 100 + number) for number in range(50)])
             done += 1
     except Undecided as full:
         print(full)
@@ -430,10 +430,10 @@ with Store(sys.argv[1], make=False) as store:
 LEAVES = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
-from made_results import SEEN, result
+from made_results import sighting, result
 from pfnlab.campaign.store.store import Store
 store = Store(sys.argv[1])
-store.finish("c", 1, [result(100 + number) for number in range(50)], SEEN)
+store.finish(sighting("c", 1), [result(100 + number) for number in range(50)])
 os.unlink(f"{sys.argv[1]}-shm")
 os._exit(0)
 """
@@ -473,7 +473,7 @@ def test_a_full_file_system_is_one_line_and_loses_nothing(tmp_path: Path) -> Non
             with pytest.raises(Undecided, match="cannot be written"):
                 for shard in range(40):
                     found = [result(shard * 100 + number) for number in range(50)]
-                    done += store.finish("c", shard, found, SEEN)
+                    done += store.finish(sighting("c", shard), found)
         assert 0 < done
         # The rest of the disk is full as well, down to the last page.
         with suppress(OSError), (disk / "fill").open("wb", buffering=0) as fill:

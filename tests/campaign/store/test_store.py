@@ -13,11 +13,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_results import HOST, SEEN, result, shards
+from made_results import result, shards, sighting
 from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, ResultFilter, SightingContext, StoredResult
+from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, ResultFilter, StoredResult
 from pfnlab.campaign.store.store import Store
 
 
@@ -37,7 +37,7 @@ def digests(store: Store) -> set[str]:
 def test_a_result_of_two_shards_is_kept_once(store: Store) -> None:
     """With both as sightings."""
     for number in (0, 1):
-        store.finish("c", number, [result()], SEEN)
+        store.finish(sighting("c", number), [result()])
 
     (one,) = store.results()
     assert [0, 1] == [sighting.shard for sighting in one.sightings]
@@ -45,30 +45,24 @@ def test_a_result_of_two_shards_is_kept_once(store: Store) -> None:
 
 def test_a_result_comes_back_as_it_was(store: Store) -> None:
     """With what was the same of its shard."""
-    store.finish("c", 2, [result(5, program="mmap é\n")], SEEN)
+    store.finish(sighting("c", 2), [result(5, program="mmap é\n")])
 
     (one,) = store.results()
-    (sighting,) = one.sightings
-    assert (result(5, program="mmap é\n"), 3, "0.1.0", HOST) == (
-        replace(one, sightings=()),
-        sighting.seed,
-        sighting.version,
-        sighting.host,
-    )
-    assert SEEN.kernels == sighting.kernels
+    assert (sighting("c", 2),) == one.sightings
+    assert result(5, program="mmap é\n") == replace(one, sightings=())
 
 
 def test_a_shard_that_finishes_twice_adds_nothing(store: Store) -> None:
     """Whatever the second one found."""
-    store.finish("c", 0, [result(1)], SEEN)
+    store.finish(sighting("c", 0), [result(1)])
 
-    assert not store.finish("c", 0, [result(2)], SEEN)
+    assert not store.finish(sighting("c", 0), [result(2)])
     assert {result(1).digest} == digests(store)
 
 
 def test_two_equal_results_of_one_shard_are_one(store: Store) -> None:
     """And the store agrees with its own count of them."""
-    store.finish("c", 0, [result(1), result(1)], SEEN)
+    store.finish(sighting("c", 0), [result(1), result(1)])
 
     with Store(store.address) as again:
         assert {result(1).digest} == digests(again)
@@ -76,17 +70,16 @@ def test_two_equal_results_of_one_shard_are_one(store: Store) -> None:
 
 def test_what_a_shard_found_comes_whole_or_not_at_all(store: Store) -> None:
     """A value that cannot be kept undoes the shard."""
-    impossible = SightingContext(version="0.1.0", kernels={}, seed=1 << 70, host=HOST)
 
     with pytest.raises(Exception, match=r"."):
-        store.finish("c", 0, [result(1)], impossible)
+        store.finish(sighting("c", 0, seed=1 << 70), [result(1)])
 
     assert (set(), WAITING) == (digests(store), store.shards("c")[0].state)
 
 
 def test_the_same_campaign_goes_on(store: Store) -> None:
     """What is done is done still, and its plan is the new one."""
-    store.finish("c", 0, [], SEEN, took=1.5, programs=7)
+    store.finish(sighting("c", 0), [], took=1.5, programs=7)
     store.begin("c", {"name": "c", "says": "new"}, shards(3))
 
     assert [DONE, WAITING, WAITING] == [shard.state for shard in store.shards("c")]
@@ -128,9 +121,9 @@ def test_a_filter_leaves_what_it_names(store: Store, asked: ResultFilter, found:
         scope="small",
     )
     store.begin("d", {"name": "d"}, shards(1))
-    store.finish("c", 0, [result(1)], SEEN)
-    store.finish("c", 1, [verdict], SEEN)
-    store.finish("d", 0, [result(3)], SEEN)
+    store.finish(sighting("c", 0), [result(1)])
+    store.finish(sighting("c", 1), [verdict])
+    store.finish(sighting("d", 0), [result(3)])
 
     assert found == {int(one.subject, 16) for one in store.results(asked)}
 
@@ -156,7 +149,7 @@ def test_a_shard_that_is_always_lost_is_isolated_too(store: Store) -> None:
 
 def test_a_shard_that_is_done_does_not_fail_any_more(store: Store) -> None:
     """Another attempt at it may end later, and worse."""
-    store.finish("c", 0, [result()], SEEN)
+    store.finish(sighting("c", 0), [result()])
 
     assert not store.failed("c", 0, "late", lost=False, most=1, most_lost=1)
     assert DONE == store.shards("c")[0].state
@@ -205,7 +198,7 @@ def test_a_campaign_of_a_process_that_was_killed_does_not_run(store: Store) -> N
 WRITES = """
 import sys
 sys.path.insert(0, sys.argv[3])
-from made_results import SEEN, result, shards
+from made_results import sighting, result, shards
 from pfnlab.campaign.store.store import Store
 name, number = sys.argv[2], int(sys.argv[2])
 with Store(sys.argv[1]) as store:
@@ -215,7 +208,7 @@ with Store(sys.argv[1]) as store:
     for shard in range(30):
         # Half of what one writer finds the other finds too.
         found = [result(shard * 10 + place * (number if place % 2 else 1)) for place in range(10)]
-        assert store.finish(name, shard, found, SEEN)
+        assert store.finish(sighting(name, shard), found)
 """
 
 
@@ -265,9 +258,9 @@ def test_results_do_not_depend_on_the_order_of_shards(
         with TemporaryDirectory() as folder, Store(f"{folder}/s.db") as store:
             store.begin("c", {}, shards(len(found)))
             for number in ways:
-                store.finish("c", number, [result(one) for one in found[number]], SEEN)
+                store.finish(sighting("c", number), [result(one) for one in found[number]])
             return [
-                (one.digest, replace(one, sightings=()), tuple(sighting.shard for sighting in one.sightings))
+                (one.digest, replace(one, sightings=()), tuple(seen.shard for seen in one.sightings))
                 for one in store.results()
             ]
 

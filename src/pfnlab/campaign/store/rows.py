@@ -7,7 +7,6 @@ has one digest and is stored once. Where and how it was found is a sighting.
 import hashlib
 import os
 import platform
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -95,17 +94,23 @@ ISOLATED: Final = "isolated"
 Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
 
 
-class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored shard of a campaign.
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of work that can run anywhere, any number of times, always with the same results.
 
+    :param number: its position in the campaign
+    :param digest: a digest of the work, without the limit
+    :param task: one of :data:`TASK_NAMES`
+    :param work: the work as JSON, including everything that affects the results
     :param seconds: the limit for one attempt
+    :param needs_qemu: whether it boots a kernel, so that the worker needs QEMU
     :param state: :data:`WAITING`, :data:`DONE` or :data:`ISOLATED`
     :param reason: why the last failed attempt failed
     :param took: how many seconds the successful attempt took
     """
 
-    number: int
-    digest: str
+    number: int = 0
+    #: Made from the work if empty.
+    digest: str = ""
     task: str
     work: dict[str, Any]
     seconds: Seconds
@@ -116,6 +121,11 @@ class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     took: float = 0.0
     programs: int = 0
+
+    def __post_init__(self) -> None:
+        """Make the digest."""
+        if self.digest == "":
+            msgspec.structs.force_setattr(self, "digest", digest_of([self.task, self.work]))
 
 
 class StoredCampaign(msgspec.Struct, frozen=True):
@@ -129,19 +139,6 @@ class StoredCampaign(msgspec.Struct, frozen=True):
     digest: str
     plan: dict[str, Any]
     stop: bool
-
-
-class SightingContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The circumstances that all results of one shard share.
-
-    :param version: the version of pfnlab that saw them
-    :param kernels: the exact kernel or profile of each machine
-    """
-
-    version: str
-    kernels: Mapping[str, str]
-    seed: int | None
-    host: HostClass
 
 
 class Sighting(msgspec.Struct, frozen=True):

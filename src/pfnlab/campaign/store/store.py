@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
@@ -93,7 +92,7 @@ class Store:
         """The campaign with that name, or None."""
         return next((campaign for campaign in self.campaigns() if campaign.name == name), None)
 
-    def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[stored.StoredShard]) -> None:
+    def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[stored.Shard]) -> None:
         """Store a campaign with its shards; an existing one continues, with the current content of *plan*.
 
         :raises Misuse: if there is another campaign with that name
@@ -113,14 +112,14 @@ class Store:
                 )
             self._database.execute("UPDATE campaigns SET plan = ? WHERE name = ?", (text, name))
             self._database.execute_many(
-                inserting("shards", ("campaign", *stored.StoredShard.__struct_fields__))
+                inserting("shards", ("campaign", *stored.Shard.__struct_fields__))
                 + " ON CONFLICT (campaign, number) DO UPDATE SET seconds = excluded.seconds",
                 [(name, *values_of(shard)) for shard in shards],
             )
 
-    def shards(self, campaign: str) -> list[stored.StoredShard]:
+    def shards(self, campaign: str) -> list[stored.Shard]:
         """The shards of a campaign, in order."""
-        form = stored.StoredShard
+        form = stored.Shard
         statement = (
             f"SELECT {', '.join(form.__struct_fields__)} FROM shards WHERE campaign = ? ORDER BY number"
         )
@@ -129,16 +128,15 @@ class Store:
 
     def finish(
         self,
-        campaign: str,
-        number: int,
+        sighting: stored.Sighting,
         results: Sequence[StoredResult],
-        seen: stored.SightingContext,
         *,
         took: float = 0.0,
         programs: int = 0,
     ) -> bool:
         """Store a shard's results atomically; return False if it was already done.
 
+        :param sighting: the campaign, the shard, and what all its results share
         :param took: how many seconds the shard took
         """
         by_digest = {result.digest: result for result in results}
@@ -148,12 +146,11 @@ class Store:
             changed = self._database.execute(
                 "UPDATE shards SET state = ?, took = ?, programs = ?, results = ?, reason = '' "
                 "WHERE campaign = ? AND number = ? AND state <> ?",
-                (stored.DONE, took, programs, len(by_digest), campaign, number, stored.DONE),
+                (stored.DONE, took, programs, len(by_digest), sighting.campaign, sighting.shard, stored.DONE),
             )
             if not changed:
                 return False
-            host = seen.host
-            sighting = stored.Sighting(campaign, number, **msgspec.structs.asdict(seen))
+            host = sighting.host
             self._database.execute(
                 inserting("hosts", ("digest", *_HOST)) + " ON CONFLICT (digest) DO NOTHING",
                 (host.digest, *values_of(host)),
