@@ -92,15 +92,15 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True):
 @for_each(
     ("text", "says"),
     [
-        ("[[row]]\nnames = []\n[[row]]\nnames = [1]", "[[row]] 2, names: write text, not a whole number"),
+        ("[[row]]\nnames = []\n[[row]]\nnames = [1]", "[[row]] 2, names 1: write text, not a whole number"),
         ("[[row]]\nnames = []\nsize = 'x'", "[[row]] 1, size: write a whole number, not text"),
-        ("[[row]]", "[[row]] 1: write the missing key `names`"),
+        ("[[row]]", "row 1: write the missing key `names`"),
         ("[head]\nnames = 3", "[head], names: write a list, not a whole number"),
         ("[head]\nnames = []\nsiz = 3", "head: there is no key `siz`: did you mean `size`?"),
         ("[row]", "row: write [[row]], not [row]"),
         ("rows = 1", "there is no key `rows`: did you mean `row`?"),
         ('"a - at `$.row" = 1', "there is no key `a - at `$.row`: write one of row, head"),
-        ('"a` - at `$.head.size.x" = 1', "[head], size, x: there is no key `a`"),
+        ('"a` - at `$.head.size.x" = 1', "[head], [size], x: there is no key `a`"),
         ('"a\\n\\u001b" = 1', "there is no key `a \\x1b`: write one of row, head"),
     ],
 )

@@ -109,11 +109,11 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         ),
         (
             HEAD + FUZZ + "[[fuzz]]\nseed = 1\n",
-            "c.toml: [[fuzz]] 2: write the missing key `machines`",
+            "c.toml: fuzz 2: write the missing key `machines`",
         ),
         (
             HEAD + FUZZ + FUZZ + "sed = 1\n",
-            "c.toml: [[fuzz]] 2: there is no key `sed`: did",
+            "c.toml: fuzz 2: there is no key `sed`: did",
         ),
         (HEAD + FUZZ + "programs = 0\n", "c.toml: [[fuzz]] 1, programs: write a whole number >= 1"),
         (HEAD + FUZZ + "leaves = true\n", "c.toml: [[fuzz]] 1, leaves: only mappings of the driver"),
@@ -160,7 +160,7 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
             HEAD + FUZZ + f"seed = {'[' * 300}{']' * 300}\n",
             "c.toml: [[fuzz]] 1, seed: write a whole number, not a list",
         ),
-        (HEAD + FUZZ + '"a\\nb" = 1\n', "c.toml: [[fuzz]] 1: there is no key `a b`: write one of"),
+        (HEAD + FUZZ + '"a\\nb" = 1\n', "c.toml: fuzz 1: there is no key `a b`: write one of"),
         (HEAD + '"\\u001b[2J" = 1\n' + FUZZ, "c.toml: there is no key `\\x1b[2J`: write one of"),
         (HEAD + f"{'k' * 5000} = 1\n" + FUZZ, f"c.toml: there is no key `{'k' * 40}`: write one of"),
         (HEAD + "fuzz = {}\n", "c.toml: fuzz: write [[fuzz]], not [fuzz]"),
@@ -168,7 +168,7 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         (HEAD + "limits.tries = -1\n" + FUZZ, "c.toml: [limits], tries: write a whole number >= 1"),
         (
             HEAD + 'says = """\n[fuzz]\n"""\n' + FUZZ + "sed = 1\n",
-            "c.toml: [[fuzz]] 1: there is no key `sed`",
+            "c.toml: fuzz 1: there is no key `sed`",
         ),
         (HEAD + "[[meet]]\nkernels = ['nothing']\n", "c.toml: [[meet]] 1, kernels: no kernel"),
         (
@@ -297,14 +297,14 @@ def test_a_number_has_bounds(table: str, key: str, value: str, bound: str) -> No
         ("[[check]]\nmachines = []\n", "[[check]] 1, machines: this list is empty: write"),
         ("[[meet]]\nkernels = []\n", "[[meet]] 1, kernels: this list is empty: write"),
         ("[[fuzz]]\nmachines = []\n", "[[fuzz]] 1, machines: this list is empty: write"),
-        ("[[fuzz]]\nmachines = [[]]\n", "[[fuzz]] 1, machines: this list is empty: write"),
+        ("[[fuzz]]\nmachines = [[]]\n", "[[fuzz]] 1, machines 1: this list is empty: write"),
         (
             CHECK + 'scopes = ["small", "small"]\n',
             "[[check]] 1, scopes: small is named twice: leave one",
         ),
         (
             '[[catalogue]]\nmachines = [["model:7.2", "model:7.2"]]\n',
-            "[[catalogue]] 1, machines: model:7.2 is",
+            "[[catalogue]] 1, machines 1: model:7.2 is",
         ),
         (
             '[[fuzz]]\nmachines = [["model:7.2", "model:7.3"], ["model:7.2", "model:7.3"]]\n',
@@ -331,7 +331,7 @@ def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
     text = "\ufeff" + HEAD + FUZZ
 
     assert [] == mistakes(text)
-    assert mistakes(text + "sed = 1\n")[0].startswith("c.toml: [[fuzz]] 1: there is no key `sed`")
+    assert mistakes(text + "sed = 1\n")[0].startswith("c.toml: fuzz 1: there is no key `sed`")
 
 
 def test_shards_have_a_bound() -> None:

@@ -100,11 +100,11 @@ def toml_struct(content: dict[str, Any], source: str, form: type[Form]) -> Form:
 
 def toml_place(source: str, path: str) -> str:
     """``FILE: [[fuzz]] 2, machines`` for msgspec's path ``.fuzz[1].machines``, and ``FILE`` for the root."""
-    parts = re.findall(r"\.(\w+)(?:\[(\d+)\])?", path)
-    words = [name for name, _ in parts]
-    if parts and (len(parts) > 1 or path.endswith("]")):
-        name, number = parts[0]
-        words[0] = f"[[{name}]] {int(number) + 1}" if number else f"[{name}]"
+    words: list[str] = []
+    for name, number in reversed(re.findall(r"\.(\w+)(?:\[(\d+)\])?", path)):
+        # A table has brackets before its keys.
+        named = (f"[[{name}]]" if number else f"[{name}]") if words else name
+        words.insert(0, f"{named} {int(number) + 1}" if number else named)
     return ": ".join(filter(None, (source, ", ".join(words))))
 
 

@@ -90,7 +90,7 @@ def test_the_last_task_never_ends() -> None:
 @for_each(
     ("old", "new", "said"),
     [
-        ("tasks = 2\n", "", "`tasks` is missing"),
+        ("tasks = 2\n", "", "write the missing key `tasks`"),
         ("tasks", "taskz", "did you mean `tasks`"),
         ("new = mmap", "a = mmap", "write `new = mmap ...`"),
         ("new = mmap bar wc shared rw", "munmap <frist>", "did you mean `first`"),
@@ -100,13 +100,13 @@ def test_the_last_task_never_ends() -> None:
         ("bar: pci", "bar: pcie", "pcie"),
         ("depth = 2", "depth =", "not TOML"),
         ("depth = 2", "depth = 2\nthp = 'alwys'", "did you mean `always`"),
-        ("depth = 2", "depth = 0", "`depth` must be at least 1, not 0"),
-        ("areas = 1", "areas = -1", "`areas` must be at least 1, not -1"),
-        ("tasks = 2", "tasks = true", "`tasks` is a whole number"),
-        ("tasks = 2", "tasks = '2'", "`tasks` is a whole number"),
-        ('"new = mmap bar wc shared rw"', "", "`operations` must have at least 1, and has 0"),
-        ('"new = mmap bar wc shared rw"', "5", "`operations` is a list of lines of text"),
-        ('["bar: pci, 3 pages"]', '"bar"', "`devices` is a list of lines of text"),
+        ("depth = 2", "depth = 0", "depth: write a whole number >= 1"),
+        ("areas = 1", "areas = -1", "areas: write a whole number >= 1"),
+        ("tasks = 2", "tasks = true", "tasks: write a whole number, not true or false"),
+        ("tasks = 2", "tasks = '2'", "tasks: write a whole number, not text"),
+        ('"new = mmap bar wc shared rw"', "", "operations: write a list of length >= 1"),
+        ('"new = mmap bar wc shared rw"', "5", "operations 1: write text, not a whole number"),
+        ('["bar: pci, 3 pages"]', '"bar"', "devices: write a list, not text"),
     ],
 )
 def test_mistakes_are_said(old: str, new: str, said: str) -> None:
@@ -131,12 +131,12 @@ def test_mistakes_are_said(old: str, new: str, said: str) -> None:
         (
             '"new = mmap bar wc shared rw"',
             '"munmap <first>\\nlook"',
-            "`munmap <first>�look` in `operations` is more than one line: write each by itself",
+            "`munmap <first>�look` is more than one line: write each by itself",
         ),
         (
             "tasks",
             '"a\\nb"',
-            "unknown field `a�b`: write one of says, devices, tasks, areas, depth, thp, halves, operations",
+            "there is no key `a b`: write one of says, devices, tasks, areas, depth, thp, halves, operations",
         ),
         (
             "depth = 2",
@@ -162,12 +162,12 @@ RACES = (
 @for_each(
     ("text", "said"),
     [
-        (RACES, "`beside` must have at least 2, and has 1"),
-        (RACES.replace('["munmap a"]', "5"), "`beside` is a list of lines of text"),
-        (RACES.replace("setup", "setop"), "`setup` is missing"),
-        ("races = 5", "begin each with"),
-        ("races = [5]", "begin each with"),
-        ("races = []", "begin each with"),
+        (RACES, "beside: write a list of length >= 2"),
+        (RACES.replace('["munmap a"]', "5"), "beside: write a list, not a whole number"),
+        (RACES.replace("setup", "setop"), "there is no key `setop`: did you mean `setup`"),
+        ("races = 5", "races: write a list, not a whole number"),
+        ("races = [5]", "write a table, not a whole number"),
+        ("races = []", "races: write a list of length >= 1"),
     ],
 )
 def test_mistakes_in_races_are_said(text: str, said: str) -> None:

@@ -34,15 +34,16 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.files import Missing, read_text
 from pfnlab.base.inert import one_line
 from pfnlab.base.spelling import did_you_mean
-from pfnlab.base.toml_text import MOST_TOML, toml_content
+from pfnlab.base.toml_text import MOST_TOML, toml_content, toml_struct
 from pfnlab.programs.cases.mapping_kinds import with_kinds
 from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
 from pfnlab.programs.lang.process_ops import ProcessMadvise
@@ -62,8 +63,40 @@ _PART = re.compile(r"<(\w+)>")
 _MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
 _HERE = Path()
 _FOLDER = files("pfnlab.checker.scopes").joinpath("scopes")
-_FIELDS = ("says", "devices", "tasks", "areas", "depth", "thp", "halves", "operations")
-_RACE_FIELDS = ("says", "devices", "areas", "races")
+
+
+#: A number of something, and lines of text.
+_Positive = Annotated[int, Meta(ge=1)]
+_Lines = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class _ScopeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file of a scope."""
+
+    says: str = ""
+    devices: _Lines
+    tasks: _Positive
+    areas: _Positive
+    depth: _Positive | None = None
+    thp: str | None = None
+    halves: _Positive = 1
+    operations: _Lines
+
+
+class _RaceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A ``[[races]]`` table in a file of a race scope."""
+
+    setup: _Lines
+    beside: Annotated[tuple[str, ...], Meta(min_length=2)]
+
+
+class _RaceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file of a race scope."""
+
+    says: str = ""
+    devices: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    races: Annotated[tuple[_RaceTable, ...], Meta(min_length=1)]
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -171,76 +204,43 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     source = source or f"scope {name}"
     content = toml_content(with_kinds(text), source)
     if "races" in content:
-        return _races(content, name, source)
-    for field in content:
-        if field not in _FIELDS:
-            raise Misuse(f"{source}: unknown field {quoted(field)}{did_you_mean(field, _FIELDS)}")
-    for field in ("devices", "operations"):
-        _check_texts(content, field, source)
-    for field in ("tasks", "areas", *[field for field in ("depth", "halves") if field in content]):
-        _check_number(content, field, source)
-    header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
-    if "thp" in content:
-        header.append(f"thp {one_line(str(content['thp']))}")
-    templates = tuple(_template(header, line, source) for line in content["operations"])
+        return _races(toml_struct(content, source, _RaceFile), name, source)
+    file = toml_struct(content, source, _ScopeFile)
+    header = _header(file.devices, source)
+    if file.thp is not None:
+        header.append(f"thp {one_line(file.thp)}")
+    templates = tuple(_template(header, line, source) for line in file.operations)
     program = _parsed(header, "area new: 1 page", "look", source)
-    says, bounds = str(content.get("says", "")), (content["tasks"], content["areas"], content.get("depth"))
-    halves = content.get("halves", 1)
-    return Scope(name, says, program.devices, *bounds, templates, thp=program.thp, halves=halves)
+    bounds = (file.tasks, file.areas, file.depth)
+    return Scope(name, file.says, program.devices, *bounds, templates, thp=program.thp, halves=file.halves)
 
 
-def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
-    """:raises Misuse: if *field* is not a list of at least *least* lines of text"""
-    _check_present(content, field, source)
-    lines = content[field]
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise Misuse(f'{source}: `{field}` is a list of lines of text: write {field} = ["..."]')
-    for line in lines:
-        # Each becomes a program line.
-        if "\n" in line:
-            raise Misuse(f"{source}: {quoted(line)} in `{field}` is more than one line: write each by itself")
-    if len(lines) < least:
-        raise Misuse(f"{source}: `{field}` must have at least {least}, and has {len(lines)}")
+def _header(devices: Sequence[str], source: str) -> list[str]:
+    for device in devices:
+        _check_line(device, source)
+    return [FIRST_LINE, *(f"device {device}" for device in devices)]
 
 
-def _check_number(content: dict[str, Any], field: str, source: str) -> None:
-    """:raises Misuse: if *field* is not a valid number"""
-    _check_present(content, field, source)
-    number = content[field]
-    if not isinstance(number, int) or isinstance(number, bool):
-        raise Misuse(f"{source}: `{field}` is a whole number: write {field} = 2")
-    if number < 1:
-        raise Misuse(f"{source}: `{field}` must be at least 1, not {number}")
+def _check_line(line: str, source: str) -> None:
+    """:raises Misuse: if *line* is not one line; each becomes a program line"""
+    if "\n" in line:
+        raise Misuse(f"{source}: {quoted(line)} is more than one line: write each by itself")
 
 
-def _check_present(content: dict[str, Any], field: str, source: str) -> None:
-    if field not in content:
-        raise Misuse(f"{source}: `{field}` is missing: see the page about checking for an example")
-
-
-def _races(content: dict[str, Any], name: str, source: str) -> RaceScope:
-    for field in content:
-        if field not in _RACE_FIELDS:
-            raise Misuse(f"{source}: unknown field {quoted(field)}{did_you_mean(field, _RACE_FIELDS)}")
-    content = {"devices": [], "areas": [], **content}
-    for field in ("devices", "areas"):
-        _check_texts(content, field, source, least=0)
-    header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
-    header += [f"area {area}" for area in content["areas"]]
+def _races(file: _RaceFile, name: str, source: str) -> RaceScope:
+    for line in (*file.areas, *(line for race in file.races for line in (*race.setup, *race.beside))):
+        _check_line(line, source)
+    header = [*_header(file.devices, source), *(f"area {area}" for area in file.areas)]
     races = []
-    tables = content["races"]
-    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise Misuse(f"{source}: `races` are tables: begin each with [[races]]")
-    for table in tables:
-        _check_texts(table, "setup", source)
-        _check_texts(table, "beside", source, least=2)
-        setup, beside = table["setup"], table["beside"]
-        program = _parsed(header, "", "\n".join([*setup, *beside]), source)
-        races.append(Race(program, program.ops[: len(setup)], program.ops[len(setup) :]))
-    return RaceScope(name, str(content.get("says", "")), tuple(races))
+    for race in file.races:
+        program = _parsed(header, "", "\n".join([*race.setup, *race.beside]), source)
+        setup = len(race.setup)
+        races.append(Race(program, program.ops[:setup], program.ops[setup:]))
+    return RaceScope(name, file.says, tuple(races))
 
 
 def _template(header: list[str], line: str, source: str) -> Template:
+    _check_line(line, source)
     if match := _MREMAP.fullmatch(line):
         mremap = Mremap(Span(NEW_AREA, 0, 1), 1, maymove=True)
         return Template(Op(mremap), _part(match[1], line, source), match[2])
