@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
@@ -156,27 +157,31 @@ class ClusterExecutor:
 
 
 def _settle(attempt: Future[Attempt], task: DaskFuture) -> None:
-    """Set the attempt that a task made; Misuse if its worker has another version of pfnlab."""
-    error = task.exception() if task.status == "error" else None
-    if isinstance(error, Misuse):
-        attempt.set_exception(error)
-    elif error is None:
+    try:
         attempt.set_result(_attempt_of(task))
-    elif type(error).__name__ == "KilledWorker":
-        attempt.set_result(_lost("every worker that had it is gone"))
-    else:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        attempt.set_result(Attempt(end=AttemptEnd.FAILED, reason=reason))
+    except Misuse as error:
+        attempt.set_exception(error)
 
 
 def _attempt_of(task: DaskFuture) -> Attempt:
-    if task.status != "finished":
+    """The attempt that a task made.
+
+    :raises Misuse: if its worker has another version of pfnlab
+    """
+    if task.status not in ("finished", "error"):
         return _lost("the scheduler is gone")
     try:
         return msgspec.json.decode(task.result(timeout=COMES_BACK), type=Attempt)
-    except Exception as trouble:
-        # Its answer was lost along with its worker.
-        return _lost(f"its answer is lost: {type(trouble).__name__}")
+    except Misuse:
+        raise
+    except (Exception, CancelledError) as trouble:
+        kind = type(trouble).__name__
+        if task.status != "error":
+            # Its answer was lost along with its worker.
+            return _lost(f"its answer is lost: {kind}")
+        if kind == "KilledWorker":
+            return _lost("every worker that had it is gone")
+        return Attempt(end=AttemptEnd.FAILED, reason=" ".join(f"{kind}: {trouble}".split()))
 
 
 def _key(shard: Shard) -> str:
