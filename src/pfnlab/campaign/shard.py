@@ -1,4 +1,4 @@
-"""What a shard would run, and the outcome of an attempt at it."""
+"""A shard: the policies that it would run, and the outcome of an attempt at it."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
