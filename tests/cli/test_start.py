@@ -40,7 +40,7 @@ _CASES = [
     StartCase(("check", "--help"), 28, _HEAVY),
     StartCase(("run", "munmap-middle", "--on", "model:7.2"), 249),
     StartCase(("litmus", "list"), 27),
-    StartCase(("explain", _LINE), 62),
+    StartCase(("explain", _LINE), 64),
     StartCase(("kernels", "list"), 48),
     StartCase(("litmus", "show", "munmap-middle"), 60),
 ]

@@ -10,7 +10,6 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import one_line
-from pfnlab.base.spelling import did_you_mean
 
 Form = TypeVar("Form")
 
@@ -87,6 +86,9 @@ def toml_struct(content: dict[str, Any], source: str, form: type[Form]) -> Form:
         assert found is not None
         path, what, key = found["path"] or "", found["what"], found["key"]
         if key is not None:
+            # Most commands read no file of a user.
+            from pfnlab.base.spelling import did_you_mean
+
             what = f"there is no key `{one_line(key)[:_SHOWN]}`{did_you_mean(key, _keys_at(form, path))}"
         else:
             what = what.replace("Object missing required field", "write the missing key")

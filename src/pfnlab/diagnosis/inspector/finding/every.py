@@ -14,8 +14,10 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
     EvidenceLine,
     Finding,
     PhysicalPlace,
-    RawFinding,
     finding_kinds,
+)
+from pfnlab.diagnosis.inspector.finding.raw_finding import (
+    RawFinding,
 )
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot, SnapshotSource
 from pfnlab.diagnosis.inspector.intervals import uncollected

@@ -10,10 +10,12 @@ from typing import NamedTuple
 from pfnlab.base.units import size_text
 from pfnlab.diagnosis.inspector.finding.finding_form import (
     EvidenceLine,
+    range_text,
+)
+from pfnlab.diagnosis.inspector.finding.raw_finding import (
     RawFinding,
     claim_line,
     evidence_of_book,
-    range_text,
 )
 from pfnlab.diagnosis.inspector.host_snapshot import DirectAlias, HostMapping
 from pfnlab.diagnosis.inspector.intervals import Intervals

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from pfnlab.base.units import number_of, size_text
 from pfnlab.diagnosis.inspector.finding.finding_form import (
-    MOST_LINES,
     EvidenceLine,
+    range_text,
+)
+from pfnlab.diagnosis.inspector.finding.raw_finding import (
+    MOST_LINES,
     RawFinding,
     evidence_of_book,
-    range_text,
 )
 from pfnlab.diagnosis.inspector.host_snapshot import HostMapping, IomemLine, PciFunction, Reservation
 from pfnlab.diagnosis.inspector.intervals import Ranged, uncovered
