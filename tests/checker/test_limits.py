@@ -15,7 +15,6 @@ from pfnlab.checker.limits import Exhaustive, Walks
         (Walks, {"count": 3, "states": 7}),
         (Walks, {"count": 3, "every_order": True}),
         (Exhaustive, {"seed": 1}),
-        (Exhaustive, {"guided": True}),
     ],
     ids=str,
 )

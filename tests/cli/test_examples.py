@@ -38,7 +38,7 @@ COSTLY = (
 )
 
 #: What takes some seconds.
-SLOW = ("--guided", "@all")
+SLOW = ("--random", "@all")
 
 #: What would write files where the test runs.
 WRITING = ("pfnlab litmus copy", "pfnlab campaign new hunt", "mine.pfn", " -o ", "--collect", "--script >")

@@ -184,10 +184,3 @@ def test_less_than_one_job_is_refused(ask: Ask, jobs: int) -> None:
 
     assert (2, 1) == (answer.code, answer.err.count("\n"))
     assert f"--jobs {jobs} is too small: write at least 1" in answer.err
-
-
-def test_guided_without_walks_is_refused(ask: Ask) -> None:
-    """There is nothing to guide: 2."""
-    answer = ask("check", "--guided")
-
-    assert (2, True) == (answer.code, "add --random N" in answer.err)

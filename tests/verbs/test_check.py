@@ -18,7 +18,7 @@ from pfnlab.verbs.check import CheckRequest, limits_of, perform
         ({}, Exhaustive()),
         ({"depth": 3, "states": 7}, Exhaustive(depth=3, states=7)),
         ({"every_order": True, "seconds": 1.5}, Exhaustive(every_order=True, seconds=1.5)),
-        ({"random": 5, "guided": True, "seed": 2}, Walks(count=5, guided=True, seed=2)),
+        ({"random": 5, "seed": 2}, Walks(count=5, seed=2)),
     ],
     ids=str,
 )
@@ -33,7 +33,6 @@ _RANDOM = "--random excludes --states and --every-order: its walks are limited b
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"guided": True}, "--guided is for random walks: add --random N"),
         ({"random": 2, "states": 9}, _RANDOM),
         ({"random": 2, "every_order": True}, _RANDOM),
     ],

@@ -215,7 +215,6 @@ def check(
             walks=limits.count,
             length=depth or _WALK,
             seconds=limits.seconds,
-            guided=limits.guided,
             done=counted.advance,
         )
     elif elsewhere is not None and isinstance(model, KernelModel):

@@ -22,14 +22,10 @@ class Exhaustive(msgspec.Struct, frozen=True, kw_only=True, tag="exhaustive"):
 
 
 class Walks(msgspec.Struct, frozen=True, kw_only=True, tag="walks"):
-    """Random walks.
-
-    :param guided: prefer states and pairs of operations that no walk has reached
-    """
+    """Random walks."""
 
     count: int
     seed: int = 0
-    guided: bool = False
     depth: int | None = None
     seconds: float | None = None
 

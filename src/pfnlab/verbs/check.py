@@ -39,7 +39,6 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     random: Annotated[
         int | None, Option("Run N random walks instead of an exhaustive search.", "N", min=1)
     ] = None
-    guided: Annotated[bool, Option("Make walks prefer new states and new pairs of operations.")] = False
     seed: Annotated[int, Option("Random seed for --random.", "N")] = 0
     every_order: Annotated[bool, Option("Disable partial-order reduction (races).")] = False
     confirm: Annotated[
@@ -104,17 +103,13 @@ def limits_of(request: CheckRequest) -> CheckLimits:
     from pfnlab.checker.limits import Exhaustive, Walks
 
     depth, seconds = request.depth, request.seconds
-    if request.guided and request.random is None:
-        raise Misuse("--guided is for random walks: add --random N")
     if request.random is not None:
         if request.states is not None or request.every_order:
             raise Misuse(
                 "--random excludes --states and --every-order: its walks are limited by N, --depth and "
                 "--seconds"
             )
-        return Walks(
-            count=request.random, seed=request.seed, guided=request.guided, depth=depth, seconds=seconds
-        )
+        return Walks(count=request.random, seed=request.seed, depth=depth, seconds=seconds)
     return Exhaustive(
         depth=depth,
         states=request.states,

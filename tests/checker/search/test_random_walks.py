@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from shared_race import PROPERTIES, Race
-from small_models import Counters, Grid
+from small_models import Counters
 
 from pfnlab.checker.search.exploration import always, sometimes
-from pfnlab.checker.search.random_walks import Novelty, simulate
+from pfnlab.checker.search.random_walks import simulate
 
 LARGE = Counters(top=40, count=4)  # 2.8 million states
 SMALL = always("the sum stays below 30", lambda state: sum(state) < 30)
@@ -82,44 +80,3 @@ def test_walks_find_the_race() -> None:
     found = simulate(model, PROPERTIES, walks=2000, length=150)
 
     assert "violated" == found.verdict(PROPERTIES[0].name)
-
-
-class Named(Counters):
-    """Each counter's step is a kind of its own."""
-
-    def successors(self, state: Grid) -> Iterator[tuple[tuple[str, int], Grid]]:
-        for (_, at), after in super().successors(state):
-            yield (f"up{at}", at), after
-
-
-def test_guided_walks_are_reproducible() -> None:
-    """From their seed."""
-    first, second = (simulate(LARGE, [SMALL, THERE], seed=7, walks=20, guided=True) for _ in range(2))
-
-    assert (first.states, first.discoveries) == (second.states, second.discoveries)
-
-
-def test_guided_walks_go_where_none_has_been() -> None:
-    """In as many steps they come to more states."""
-    model = Named(top=6, count=3)
-
-    uniform, guided = (simulate(model, walks=15, length=8, seed=1, guided=guided) for guided in (False, True))
-
-    assert (uniform.transitions, True) == (guided.transitions, uniform.states < guided.states)
-
-
-def test_what_was_met_weighs_less() -> None:
-    """A state that is known, and a step that has followed the same one before."""
-    novelty = Novelty({7})
-
-    assert novelty.weight(["a"], "b", 8) > novelty.weight(["a"], "b", 7)
-    before = novelty.weight(["a"], "b", 8)
-    novelty.met(["a"], "b")
-    assert novelty.weight(["a"], "b", 8) < before == novelty.weight(["a"], "c", 8)
-
-
-def test_a_discovery_of_a_guided_walk_replays() -> None:
-    """Through the model, to a state that breaks the property."""
-    way = simulate(LARGE, [SMALL], walks=3, guided=True).discoveries[SMALL.name]
-
-    assert 30 == sum(way.states(LARGE)[-1])

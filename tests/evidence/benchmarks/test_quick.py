@@ -9,10 +9,6 @@ import pytest
 BENCHMARKS = Path(__file__).parents[3] / "evidence" / "benchmarks"
 
 
-#: What is counted of walks.
-WALKED = ("states", "pairs", "branches")
-
-
 def quick(name: str) -> str:
     """What a benchmark prints in its tiny mode."""
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick"]
@@ -46,7 +42,6 @@ def quick(name: str) -> str:
                 *("races 7.2", "fuzz"),
             ],
         ),
-        ("guided_walks", [f"{scope}: {what}" for scope in ("standard", "leaves", "wide") for what in WALKED]),
         ("snapshot_scale", ["live root", "bundle"]),
         (
             "long_run",
