@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import NamedTuple, TypeVar
 
-from pfnlab.checker.search.exploration import Property, always
+from small_models import always
+
+from pfnlab.checker.search.exploration import Property
 
 Slot = TypeVar("Slot")
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
-from pfnlab.checker.search.exploration import Property, always, sometimes
+from small_models import always, sometimes
+
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.model import Action
 
 MUNMAP, REVOKE = "munmap", "unmap_mapping_range"

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
-from pfnlab.checker.search.exploration import Exploration
-from pfnlab.checker.search.model import UnmetError
+from pfnlab.checker.search.exploration import Exploration, Property
+from pfnlab.checker.search.model import State, UnmetError
 
 Grid = tuple[int, ...]
+
+
+def always(
+    name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] = lambda state: True
+) -> Property[State]:
+    """A property of every state for which *premise* is true."""
+    return Property(name, "always", lambda state: holds(state) if premise(state) else None)
+
+
+def sometimes(name: str, holds: Callable[[State], bool]) -> Property[State]:
+    """A property of some state."""
+    return Property(name, "sometimes", holds)
 
 
 class Counters:

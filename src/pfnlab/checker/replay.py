@@ -165,9 +165,7 @@ class Replay:
         if isinstance(model, RaceModel):
             (race_property,) = race_properties([self.question])
             for step, state in _schedule(model, self._path):
-                arises = race_property.premise is None or race_property.premise(state)
-                answer = race_property.holds(state) if arises else None
-                yield JudgedStep(step, _word(race_property.kind, answer))
+                yield JudgedStep(step, _word(race_property.kind, race_property.answer(state)))
         else:
             assert self.program is not None
             yield from _sequence(model, self.program, self.question)

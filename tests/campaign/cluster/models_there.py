@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from small_models import Graph
+from small_models import Graph, always, sometimes
 
-from pfnlab.checker.search.exploration import Property, always, sometimes
+from pfnlab.checker.search.exploration import Property
 
 SIZE = 60
 

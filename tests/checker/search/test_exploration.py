@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from small_models import Rooted
+from small_models import Rooted, always, sometimes
 
-from pfnlab.checker.search.exploration import always, merged, sometimes
+from pfnlab.checker.search.exploration import merged
 from pfnlab.checker.search.explore import explore
 
 ASKED = (

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 from shared_race import PROPERTIES, Race
-from small_models import Counters, Forgetful, Graph, Grid
+from small_models import Counters, Forgetful, Graph, Grid, always, sometimes
 
 from pfnlab.base.errors import Defect
-from pfnlab.checker.search.exploration import Property, always, sometimes
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.explore import explore
 
 SMALL = always("the sum stays below 7", lambda state: sum(state) < 7)

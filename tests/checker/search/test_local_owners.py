@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_models import StepCounts, told
+from small_models import StepCounts, always, sometimes, told
 
 from pfnlab.base.errors import Defect, Misuse, Undecided
 from pfnlab.checker.search import local_owners
-from pfnlab.checker.search.exploration import Property, always, sometimes
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.model import UnmetError

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from owners_here import OwnersHere
-from small_models import Counters, Graph, told
+from small_models import Counters, Graph, always, sometimes, told
 
 from pfnlab.base.errors import Defect, Misuse, PfnlabError, Undecided
 from pfnlab.checker.search import known_steps
-from pfnlab.checker.search.exploration import Property, always, sometimes
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.owner import (
     LostPartError,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from shared_race import PROPERTIES, Race
-from small_models import Counters
+from small_models import Counters, always, sometimes
 
-from pfnlab.checker.search.exploration import always, sometimes
 from pfnlab.checker.search.random_walks import simulate
 
 LARGE = Counters(top=40, count=4)  # 2.8 million states

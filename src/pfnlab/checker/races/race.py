@@ -14,7 +14,7 @@ in between does not count: it is up to the driver to prevent that.
 import itertools
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -378,33 +378,20 @@ def _of(race: Race, title: str, asks: str, ops: tuple[Op, ...]) -> Program:
 
 def race_properties(selection: Sequence[Question]) -> list[Property[RaceState]]:
     """The properties for the questions in *selection*, on race states."""
-    return [_of_turns(one) if isinstance(one, TurnQuestion) else _at_the_end(one) for one in selection]
+    return [Property(one.name, one.kind, _answer(one)) for one in selection]
 
 
-def _of_turns(question: TurnQuestion) -> Property[RaceState]:
-    """A property for a question judged after every turn."""
-    judge, always = question.of_race, question.kind == "always"
-    return Property(
-        question.name,
-        question.kind,
-        lambda state: judge(state) is not False if always else bool(judge(state)),
-        (lambda state: judge(state) is not None) if always else None,
-    )
+def _answer(question: Question) -> Callable[[RaceState], bool | None]:
+    """The answer to a question after every turn, or at the end and after all exits.
 
-
-def _at_the_end(question: Question) -> Property[RaceState]:
-    """A property for a question judged at the end and after all exits; cache modes are judged after every
-    turn.
+    Cache modes are judged after every turn as well.
     """
+    if isinstance(question, TurnQuestion):
+        return question.of_race
     number = STATE_QUESTIONS.index(question)
 
     def answer(state: RaceState) -> bool | None:
         at_end = state.answers[number] if state.answers else None
         return state.modes if question is one_mode and at_end is None else at_end
 
-    return Property(
-        question.name,
-        "always",
-        lambda state: answer(state) is not False,
-        lambda state: answer(state) is not None,
-    )
+    return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import Misuse
@@ -132,22 +132,10 @@ def _words_of(scope: Scope | RaceScope) -> set[str]:
 
 def properties(model: KernelModel, selection: Sequence[Question]) -> list[Property[KernelState]]:
     """The properties for the questions in *selection*, on states from *model*."""
-    return [_property(model, question) for question in selection]
+    return [
+        Property(one.name, one.kind, _answer(model, one), of_step=one.about != "state") for one in selection
+    ]
 
 
-def _property(model: KernelModel, question: Question) -> Property[KernelState]:
-    judge, always = question.judge, question.kind == "always"
-    last: list[object] = [None, None]
-
-    def answer(state: KernelState) -> bool | None:
-        if last[0] is not state:
-            last[:] = [state, judge(model.moment(state))]
-        return last[1]  # type: ignore[return-value]
-
-    return Property(
-        question.name,
-        question.kind,
-        lambda state: answer(state) is not False if always else bool(answer(state)),
-        (lambda state: answer(state) is not None) if always else None,
-        of_step=question.about != "state",
-    )
+def _answer(model: KernelModel, question: Question) -> Callable[[KernelState], bool | None]:
+    return lambda state: question.judge(model.moment(state))

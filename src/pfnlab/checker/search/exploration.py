@@ -16,31 +16,16 @@ class Property(Generic[State]):
 
     :param kind: ``always``: no reachable state violates it. ``sometimes``: some reachable state satisfies it,
         which guards against searches that examine nothing
-    :param premise: whether the property applies to a state; if the premise was never true, the property holds
-        vacuously
+    :param answer: whether a state satisfies it; None if it does not apply there; a property that
+        never applied holds vacuously
     :param of_step: whether it concerns something in the step to a state that is not part of the state's key;
         such a property is judged even if the state is already known
     """
 
     name: str
     kind: Literal["always", "sometimes"]
-    holds: Callable[[State], bool]
-    premise: Callable[[State], bool] | None = None
+    answer: Callable[[State], bool | None]
     of_step: bool = False
-
-
-def always(
-    name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
-) -> Property[State]:
-    """A property that must hold in every reachable state for which *premise* is true."""
-    return Property(name, "always", holds, premise)
-
-
-def sometimes(
-    name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
-) -> Property[State]:
-    """A property that must hold in some reachable state."""
-    return Property(name, "sometimes", holds, premise)
 
 
 Verdict = Literal["holds", "violated", "reached", "never", "vacuous", "undecided"]
@@ -54,11 +39,9 @@ def judgement(
     :param decided: properties that are already decided; they are not judged again
     """
     for question in properties:
-        if question.premise is None or question.premise(state):
-            yield (
-                question.name,
-                question.name not in decided and question.holds(state) == (question.kind == "sometimes"),
-            )
+        answer = question.answer(state)
+        if answer is not None:
+            yield question.name, question.name not in decided and answer == (question.kind == "sometimes")
 
 
 def broken_by_step(
@@ -66,7 +49,7 @@ def broken_by_step(
 ) -> Iterator[str]:
     """The step properties violated by a step to an already known *state*."""
     for question in properties:
-        if question.of_step and question.name not in decided and not question.holds(state):
+        if question.of_step and question.name not in decided and question.answer(state) is False:
             yield question.name
 
 
@@ -143,8 +126,8 @@ class Exploration(Generic[State]):
     def verdict(self, name: str) -> Verdict:
         """The verdict of the search on property *name*.
 
-        ``holds`` and ``never`` are possible only if nothing was cut. ``vacuous`` means that the premise of an
-        ``always`` property was never true.
+        ``holds`` and ``never`` are possible only if nothing was cut. ``vacuous`` means that an
+        ``always`` property never applied.
         """
         question = next(question for question in self.properties if question.name == name)
         if name in self.discoveries:
