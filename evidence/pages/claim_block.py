@@ -20,7 +20,7 @@ from pfnlab.discussions.patch_evidence import (
     compared_words,
     has_patch,
 )
-from pfnlab.discussions.posted_threads import LaterWord, archive_address, date_words, later_words
+from pfnlab.discussions.posted_threads import LaterWord, archive_address, date_words, posted_threads
 
 #: The patches that implement policies.
 PATCHES = Path(__file__).parents[1] / "patches"
@@ -99,7 +99,7 @@ def block(number: str, message: Message, claim: Claim, explained: WordExplanatio
         f"> {quotation(claim)}",
         f"{message.author}, {message.role}, {linked_date(message)}. Read as: {plain(claim.reading)}",
         verdict(claim),
-        *(_later(word) for word in later_words(number)),
+        *(_later(word) for one in posted_threads() for word in one.later if word.claim == number),
     ]
     for asked in claim.asks:
         answered(asked)

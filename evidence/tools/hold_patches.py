@@ -25,7 +25,9 @@ from page_tables import put, table
 from pfnlab.base.errors import Undecided
 from pfnlab.base.progress import say
 from pfnlab.base.result import Outcome
-from pfnlab.discussions.lookup import claims_about
+from pfnlab.discussions.claim_questions import ClaimQuestion
+from pfnlab.discussions.lookup import claims_of
+from pfnlab.discussions.patch_evidence import is_about
 from pfnlab.discussions.patch_goldens import patch_goldens
 from pfnlab.hunt.meeting.holding import Programs, litmus_programs
 from pfnlab.hunt.meeting.trial import TrialResult, try_kernel
@@ -264,9 +266,18 @@ def table_of(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) ->
     return table(_HEADINGS, rows)
 
 
+def claims_about(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
+    """The questions that claims ask of the model with the policy in *patch*, by the number of the claim."""
+    asked = {
+        one.number: [ask for ask in one.claim.asks if is_about(ask, patch.base_series, patch.policy)]
+        for one in claims_of()
+    }
+    return {number: questions for number, questions in asked.items() if questions}
+
+
 def _claims(patch: PatchFile) -> str:
     """Count the claims that ask the model, and say if the kernel has not run their programs."""
-    asking = claims_about(patch.base_series, patch.policy)
+    asking = claims_about(patch)
     recorded = any(golden.patch == patch.path.stem for golden in patch_goldens())
     return f"{len(asking)}" + ("" if recorded else ", not recorded") if asking else "-"
 

@@ -15,13 +15,17 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
 
-from hold_patches import FOLDER, ROOT, built_kernel, chosen
+import msgspec
+from hold_patches import FOLDER, ROOT, built_kernel, chosen, claims_about
 
 from pfnlab.base.errors import Discovery, PfnlabError
+from pfnlab.base.files import write_whole
+from pfnlab.base.inert import json_line
 from pfnlab.base.progress import say
 from pfnlab.discussions.claim_questions import ClaimQuestion
-from pfnlab.discussions.lookup import claims_about
 from pfnlab.discussions.patch_evidence import (
     HOLD,
     PatchProgram,
@@ -34,12 +38,12 @@ from pfnlab.discussions.patch_goldens import (
     PatchGolden,
     RecordedRun,
     TrackerSizes,
-    configuration_differences,
     patch_golden_path,
+    patch_goldens,
     read_patch_golden,
-    write_patch_golden,
 )
 from pfnlab.hunt.meeting.trial import alive
+from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.images.cache import sha256_of
@@ -48,7 +52,7 @@ from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.sizes.kernel_sizes import OWN_FIELD, VMA, known_sizes, members_of, structures_of, types_of
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.compare import differences
-from pfnlab.programs.runs.golden import check_whole
+from pfnlab.programs.runs.golden import check_whole, observation_text
 from pfnlab.programs.runs.observation import Run
 
 #: The files that a recording depends on, and the recordings themselves.
@@ -87,12 +91,7 @@ def machine_like(patch: PatchFile) -> str:
 
 def asks_of(patch: PatchFile) -> list[ClaimQuestion]:
     """Return the questions that claims ask of the model with the policy in *patch*."""
-    return [asked for claim in claims_of(patch).values() for asked in claim]
-
-
-def claims_of(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
-    """The same questions, by the number of the claim."""
-    return claims_about(patch.base_series, patch.policy)
+    return [asked for claim in claims_about(patch).values() for asked in claim]
 
 
 def missing(patch: PatchFile) -> Iterator[str]:
@@ -101,7 +100,7 @@ def missing(patch: PatchFile) -> Iterator[str]:
     if name not in patched_kernels():
         yield f"{name}: compared with no model: run `{HOLD} {name}`"
     if not path.exists():
-        yield f"{name}: not recorded, asked by {', '.join(claims_of(patch))}: run `{RECORD} {name}`"
+        yield f"{name}: not recorded, asked by {', '.join(claims_about(patch))}: run `{RECORD} {name}`"
         return
     golden = read_patch_golden(path)
     if (golden.sha256, golden.machine) != (sha256_of(patch.path), machine_like(patch)):
@@ -145,6 +144,35 @@ def record(patch: PatchFile, commit: str) -> None:
     say(f"{name}: {len(asked)} programs recorded, {len(found)} differ from model:{machine}")
     if found:
         raise Discovery(f"differs from model:{machine}: {'; '.join(op_lines(found[0].program))}")
+
+
+def configuration_differences(configuration: Configuration) -> dict[str, bool | None]:
+    """The fields in which *configuration* differs from that of distribution kernels."""
+    return {
+        field.name: value
+        for field in fields(Configuration)
+        if (value := getattr(configuration, field.name)) != getattr(DISTRIBUTION, field.name)
+    }
+
+
+def write_patch_golden(path: Path, golden: PatchGolden) -> None:
+    """Write *golden*, one line per step."""
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, patch_golden_text(golden))
+    patch_goldens.cache_clear()
+
+
+def patch_golden_text(golden: PatchGolden) -> str:
+    """The content of its file."""
+    head = {key: value for key, value in msgspec.to_builtins(golden).items() if key != "runs"}
+    lines = "".join(f" {json_line(key)}: {json_line(value)},\n" for key, value in head.items())
+    runs = ",\n".join(map(_run_text, golden.runs))
+    return f'{{\n{lines} "runs": [\n{runs}\n ]\n}}\n'
+
+
+def _run_text(run: RecordedRun) -> str:
+    violates = {"violates": list(run.violates)} if run.violates else {}
+    return observation_text({"text": run.text, **violates}, run.once, run.steps)
 
 
 def tracker_sizes(kernel: KernelImage) -> TrackerSizes:

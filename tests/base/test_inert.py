@@ -40,7 +40,6 @@ from pfnlab.base.inert import (
     shell_path,
     shell_word,
     shell_words,
-    tap_description,
     url_part,
     visible,
     word,
@@ -321,7 +320,6 @@ def test_markdown_shows_the_text(text: str) -> None:
 @for_each(
     ("written", "expected"),
     [
-        (tap_description("a # SKIP\nok 2 \\"), "a \\# SKIP ok 2 \\\\"),
         (annotation("a%\r\n::error::", ",:"), "a%25%0D%0A%3A%3Aerror%3A%3A"),
         (csv_cell("=cmd()"), "'=cmd()"),
         (csv_cell(-1), -1),

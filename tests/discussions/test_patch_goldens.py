@@ -1,12 +1,10 @@
-"""Goldens of patched kernels: written and read, and those of the package are of the patches as they are."""
+"""Goldens of patched kernels: read, and those of the package are of the patches as they are."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 from for_each import for_each
 from made_goldens import made_golden
@@ -16,15 +14,11 @@ from pfnlab.discussions.claim_questions import StepQuestion
 from pfnlab.discussions.patch_evidence import is_about, lacking
 from pfnlab.discussions.patch_goldens import (
     PatchGolden,
-    configuration_differences,
-    patch_golden_text,
     patch_goldens,
     read_patch_golden,
-    write_patch_golden,
 )
 from pfnlab.discussions.reading import discussions
 from pfnlab.discussions.step_parts import flushes
-from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.programs.lang.load import load_text
@@ -37,22 +31,6 @@ ASKED = StepQuestion("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "mu
 def recorded() -> dict[str, PatchGolden]:
     """The goldens of the package, by patch."""
     return {golden.patch: golden for golden in patch_goldens()}
-
-
-def test_a_golden_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """With every key."""
-    golden = made_golden("flush-end_vma", [ASKED])
-
-    write_patch_golden(tmp_path / "patched" / "x.json", golden)
-
-    assert golden == read_patch_golden(tmp_path / "patched" / "x.json")
-
-
-def test_each_step_is_a_line() -> None:
-    """A kernel that does otherwise reads as a diff of lines."""
-    lines = patch_golden_text(made_golden("flush-end_vma", [ASKED])).splitlines()
-
-    assert 3 == sum(line.startswith('    {"op": ') for line in lines)
 
 
 def test_a_file_that_is_none_names_the_command(tmp_path: Path) -> None:
@@ -71,17 +49,6 @@ def test_a_program_that_was_not_recorded_names_the_command() -> None:
         golden.recorded(
             load_text("pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap bar[0:1] wc shared rw\n")
         )
-
-
-def test_only_what_is_otherwise_is_kept_of_a_configuration() -> None:
-    """The distribution's kernels have none of it."""
-    odd = replace(DISTRIBUTION, ksm=False)
-
-    kept = configuration_differences(odd)
-
-    assert {"ksm": False} == kept
-    golden = msgspec.structs.replace(made_golden("flush-end_vma", [ASKED]), configuration=kept)
-    assert odd == golden.configured_as
 
 
 @for_each("patch", recorded)

@@ -17,7 +17,6 @@ from pfnlab.discussions.posted_threads import (
     archive_address,
     date_words,
     defect_numbered,
-    later_words,
     posted_threads,
     read_thread,
     thread_numbered,
@@ -210,12 +209,6 @@ def test_an_unknown_number_is_one_line() -> None:
         thread_numbered("T99")
     with pytest.raises(Misuse, match=r"there is no defect 'R02': did you mean"):
         defect_numbered("R02")
-
-
-def test_what_came_later_belongs_to_a_claim() -> None:
-    """Of a claim that nobody spoke of again nothing."""
-    assert ["2024-07-11", "2024-07-12"] == [word.date for word in later_words("000.7")]
-    assert [] == list(later_words("000.1"))
 
 
 @for_each(

@@ -265,11 +265,6 @@ def _more_than(mark: str, text: str, least: int) -> str:
 # ---- Fields of other formats
 
 
-def tap_description(text: str) -> str:
-    """A test point's name, with ``#`` escaped because it would start a directive."""
-    return one_line(text).replace("\\", "\\\\").replace("#", "\\#")
-
-
 def annotation(text: str, more: str = "") -> str:
     """*text* within a GitHub runner command; *more* lists further characters to escape."""
     return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 120
 
 #: The formats for results.
-FORMATS = ("text", "json", "junit", "tap", "md", "html")
+FORMATS = ("text", "json", "junit", "md", "html")
 
 
 def show_runs(request: RunRequest, results: Iterable[RunResults]) -> None:
@@ -66,10 +66,6 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
             from pfnlab.present.report.run_formats import junit
 
             return junit(results, table)
-        case "tap":
-            from pfnlab.present.report.run_formats import tap
-
-            return tap(results, table)
         case "md":
             from pfnlab.present.document.mail import mail
 

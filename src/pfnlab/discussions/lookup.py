@@ -11,9 +11,7 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PrintedStruct
 from pfnlab.base.spelling import did_you_mean, nearest
-from pfnlab.discussions.claim_questions import ClaimQuestion
 from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
-from pfnlab.discussions.patch_evidence import is_about
 from pfnlab.discussions.reading import discussions
 
 #: A claim's number, with or without leading zeros.
@@ -90,15 +88,6 @@ def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
         if discussion in (None, one.number):
             for number, message, claim in one.numbered():
                 yield NumberedClaim(number, one, message, claim)
-
-
-def claims_about(series: str, policy: str) -> dict[str, list[ClaimQuestion]]:
-    """The questions that claims ask of a *series* kernel with *policy*, by the number of the claim."""
-    asked = {
-        one.number: [question for question in one.claim.asks if is_about(question, series, policy)]
-        for one in claims_of()
-    }
-    return {number: questions for number, questions in asked.items() if questions}
 
 
 def claim_numbered(number: str) -> NumberedClaim:

@@ -7,7 +7,7 @@ Each step is one line, as in the goldens in ``litmus/``.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,12 +16,11 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.files import MOST_RECORDED, read_bytes, write_whole
-from pfnlab.base.inert import json_line
+from pfnlab.base.files import MOST_RECORDED, read_bytes
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.golden import GOLDEN, observation_text
+from pfnlab.programs.runs.golden import GOLDEN
 from pfnlab.programs.runs.observation import Run, Step
 
 #: Records all goldens, or those for the named patches.
@@ -153,15 +152,6 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         )
 
 
-def configuration_differences(configuration: Configuration) -> dict[str, bool | None]:
-    """The fields in which *configuration* differs from that of distribution kernels."""
-    return {
-        field.name: value
-        for field in fields(Configuration)
-        if (value := getattr(configuration, field.name)) != getattr(DISTRIBUTION, field.name)
-    }
-
-
 def patch_golden_path(patch: str) -> Path:
     """The file of a patch's golden, which may not exist."""
     return Path(str(files("pfnlab.discussions"))) / "patched" / f"{patch}.json"
@@ -179,23 +169,3 @@ def read_patch_golden(path: Path) -> PatchGolden:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=PatchGolden)
     except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
         raise Misuse(f"{path} is not a golden: {trouble}; record it with `{RECORD} {path.stem}`") from trouble
-
-
-def write_patch_golden(path: Path, golden: PatchGolden) -> None:
-    """Write *golden*, one line per step."""
-    path.parent.mkdir(exist_ok=True)
-    write_whole(path, patch_golden_text(golden))
-    patch_goldens.cache_clear()
-
-
-def patch_golden_text(golden: PatchGolden) -> str:
-    """The content of its file."""
-    head = {key: value for key, value in msgspec.to_builtins(golden).items() if key != "runs"}
-    lines = "".join(f" {json_line(key)}: {json_line(value)},\n" for key, value in head.items())
-    runs = ",\n".join(map(_run_text, golden.runs))
-    return f'{{\n{lines} "runs": [\n{runs}\n ]\n}}\n'
-
-
-def _run_text(run: RecordedRun) -> str:
-    violates = {"violates": list(run.violates)} if run.violates else {}
-    return observation_text({"text": run.text, **violates}, run.once, run.steps)

@@ -4,7 +4,6 @@ Each has a file in ``threads/``, e.g. ``T02.toml``, whose tables are the structu
 ``[[defect]]`` and ``[[later]]``. A list of defects may be incomplete.
 """
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -239,14 +238,6 @@ def defect_numbered(number: str) -> tuple[PostedThread, PostedDefect]:
     if (meant := number.upper()) not in found:
         raise Misuse(f"there is no defect {number!r}{did_you_mean(meant, found)}")
     return found[meant]
-
-
-def later_words(claim: str) -> Iterator[LaterWord]:
-    """The remarks made after a claim.
-
-    :param claim: its number, e.g. ``004.21``
-    """
-    return (word for one in posted_threads() for word in one.later if word.claim == claim)
 
 
 def date_words(date: str) -> str:

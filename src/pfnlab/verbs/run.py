@@ -46,7 +46,7 @@ class RunRequest(Request, frozen=True, kw_only=True):
     as_json: Annotated[
         bool, Option("Print one JSON object; for several programs, one per line.", names=("--json",))
     ] = False
-    form: Annotated[str | None, Option("Output format.", "text|json|junit|tap|md|html", ("--format",))] = None
+    form: Annotated[str | None, Option("Output format.", "text|json|junit|md|html", ("--format",))] = None
     output: Annotated[
         Path | None,
         Option("Write the output to this file, completely or not at all.", "FILE", ("-o", "--output")),

@@ -9,7 +9,6 @@ import pytest
 import tooling
 
 from pfnlab.base.result import Made
-from pfnlab.discussions.lookup import claims_about
 from pfnlab.hunt.meeting.trial import TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount
 from pfnlab.kernel.policies.patched import PatchedKernel, read_patched
@@ -28,7 +27,7 @@ HELD = PatchedKernel(
 )
 
 #: How many claims ask about the patch's policy.
-ASKING = len(claims_about("7.2", "flush=end_vma"))
+ASKING = len(TOOL.claims_about(PATCH))
 
 KERNEL = BuiltKernel(
     **{"name": "flush-end_vma", "version": "7.2.13", "series": "7.2", "release": "7.2.13", "source": "linux"},

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import pytest
 import tooling
+from made_goldens import made_golden
 
 from pfnlab.base.errors import Discovery, Undecided
 from pfnlab.discussions.claim_questions import ClaimQuestion, StepQuestion
 from pfnlab.discussions.patch_goldens import TrackerSizes, read_patch_golden
 from pfnlab.discussions.step_parts import flushes
+from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -58,7 +61,7 @@ def stands(
     monkeypatch.setattr(TOOL, "built_kernel", lambda patch, configuration: built)
     monkeypatch.setattr(TOOL, "QemuMachine", lambda image, **settings: kernel)
     monkeypatch.setattr(TOOL, "tracker_sizes", lambda image: SIZES)
-    monkeypatch.setattr(TOOL, "claims_of", lambda patch: {"004.22": list(asks)} if asks else {})
+    monkeypatch.setattr(TOOL, "claims_about", lambda patch: {"004.22": list(asks)} if asks else {})
     monkeypatch.setattr(TOOL, "patch_golden_path", lambda name: folder / f"{name}.json")
     return folder / "flush-end_vma.json"
 
@@ -198,3 +201,30 @@ def test_code_that_is_not_committed_records_nothing(monkeypatch: pytest.MonkeyPa
         TOOL.committed()
 
     assert 40 == len(commit)
+
+
+def test_a_golden_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """With every key."""
+    golden = made_golden("flush-end_vma", [ASKED])
+
+    TOOL.write_patch_golden(tmp_path / "patched" / "x.json", golden)
+
+    assert golden == read_patch_golden(tmp_path / "patched" / "x.json")
+
+
+def test_each_step_is_a_line() -> None:
+    """A kernel that does otherwise reads as a diff of lines."""
+    lines = TOOL.patch_golden_text(made_golden("flush-end_vma", [ASKED])).splitlines()
+
+    assert 3 == sum(line.startswith('    {"op": ') for line in lines)
+
+
+def test_only_what_is_otherwise_is_kept_of_a_configuration() -> None:
+    """The distribution's kernels have none of it."""
+    odd = replace(DISTRIBUTION, ksm=False)
+
+    kept = TOOL.configuration_differences(odd)
+
+    assert {"ksm": False} == kept
+    golden = msgspec.structs.replace(made_golden("flush-end_vma", [ASKED]), configuration=kept)
+    assert odd == golden.configured_as

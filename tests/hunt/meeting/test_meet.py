@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from configurations import config_text
-from kernels_of_models import HEAD, LITMUS, Kernel, Moody, Odd
+from kernels_of_models import LITMUS, Kernel, Moody, Odd
 
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.result import Outcome
@@ -144,24 +144,6 @@ def test_the_same_as_data() -> None:
     assert len(said["causes"]) == len(said["commits"])
     assert (0, "6.12.113", 1) == (said["unexplained"], said["since"], len(said["titles"]))
     assert "qemu:6.12.117 against model:6.12.117" == part_of(result_of(said)).title
-
-
-def test_findings_that_do_not_show_any_more(tmp_path: Path) -> None:
-    """They are named, on the page and as data; where nobody says where they are, none is."""
-    folder = tmp_path / "one-that-leaks"
-    folder.mkdir()
-    (folder / "program.pfn").write_text(HEAD + "a = mmap bar[0:16] wc shared rw\nmunmap a[4:8]\nmunmap a\n")
-    (folder / "observed-6.12.txt").write_text("violates no_leak in step 3, munmap a: leaked\n")
-    kernel = Kernel("6.12.117,tracker=exact")
-
-    programs = Programs({"locked": LITMUS["locked"]}, 1)
-    without = meet(kernel, "6.12.117", programs).result
-    meeting = meet(kernel, "6.12.117", programs, findings=tmp_path).result
-
-    assert ((), ("one-that-leaks",)) == (without.gone, meeting.gone)
-    page = page_of(meeting)
-    assert "## Findings that qemu:6.12.117 no longer shows\n\n- one-that-leaks\n" in page
-    assert "no longer shows" not in page_of(without)
 
 
 def test_what_showed_only_once_is_undecided() -> None:

@@ -1,8 +1,7 @@
-"""The formats of runs: each keeps to its own grammar, and what others wrote stays text in it."""
+"""JUnit XML of runs: it keeps to its grammar, and what others wrote stays text in it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
@@ -12,7 +11,7 @@ from hostile_results import HOSTILE, agreeing, differing, hostile, lost, undecid
 from pfnlab.base.inert import one_line, visible
 from pfnlab.present.document.run_table import run_blocks
 from pfnlab.present.document.terminal import text_of
-from pfnlab.present.report.run_formats import junit, tap
+from pfnlab.present.report.run_formats import junit
 from pfnlab.programs.runs.compared import RunResult
 
 #: What continuous integration reads: the attributes an element must have, and the elements it may hold.
@@ -23,9 +22,6 @@ JUNIT = {
     "failure": ({"type", "message"}, set()),
     "error": ({"type", "message"}, set()),
 }
-
-#: A line of TAP 14 outside diagnostics.
-TAP_LINE = re.compile(r"TAP version 14|1\.\.\d+|# .*|(not )?ok \d+ - ([^\\#]|\\[\\#])*")
 
 ALL = (agreeing, differing, lost, undecided, hostile)
 
@@ -47,29 +43,6 @@ def junit_faults(text: str) -> list[str]:
         for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
             if int(suite.attrib[attribute]) != sum(1 for _ in suite.iter(tag)):
                 faults.append(f"{attribute} is not their number")
-    return faults
-
-
-def tap_faults(text: str) -> list[str]:
-    """Where a document breaks the grammar: version, plan, points in order, closed diagnostics."""
-    lines = text.splitlines()
-    outside, faults, inside = [], [], False
-    for line in lines:
-        if line == "  ---":
-            faults += ["diagnostics without a point"] if not outside or "ok" not in outside[-1] else []
-            inside = True
-        elif line == "  ...":
-            inside = False
-        elif inside:
-            faults += [f"not indented: {line}"] if line and not line.startswith("  ") else []
-        else:
-            outside.append(line)
-    faults += ["diagnostics are not closed"] if inside else []
-    faults += [f"no line of TAP: {line}" for line in outside if not TAP_LINE.fullmatch(line)]
-    points = [int(found[1]) for line in outside if (found := re.match(r"(?:not )?ok (\d+)", line))]
-    faults += ["no version"] if outside[:1] != ["TAP version 14"] else []
-    faults += ["plan and points differ"] if outside[1:2] != [f"1..{len(points)}"] else []
-    faults += ["points are not in order"] if points != list(range(1, len(points) + 1)) else []
     return faults
 
 
@@ -110,40 +83,6 @@ def test_a_hostile_name_comes_out_of_junit_as_it_went_in() -> None:
 
     assert one_line(HOSTILE) == next(root.iter("testcase")).attrib["name"]
     assert [] == list(root.iter("script"))
-
-
-def test_tap_keeps_to_its_grammar() -> None:
-    """Whatever came of the programs, and of none."""
-    assert [] == tap_faults(tap(results(*ALL), table))
-    assert [] == tap_faults(tap([], table))
-
-
-@for_each(
-    ("right", "wrong", "fault"),
-    [
-        ("1..2", "1..3", "plan and points differ"),
-        ("ok 2", "ok 7", "points are not in order"),
-        ("  ...\n", "", "diagnostics are not closed"),
-        ("TAP version 14\n", "", "no version"),
-        ("- middle", "- # SKIP", "no line of TAP: not ok 1 - # SKIP"),
-    ],
-)
-def test_a_tap_document_that_is_wrong_is_noticed(right: str, wrong: str, fault: str) -> None:
-    """So the check above says something."""
-    text = tap(results(differing, agreeing), table)
-    assert right in text
-
-    assert fault in tap_faults(text.replace(right, wrong))
-
-
-def test_tap_tells_good_from_bad() -> None:
-    """What is lost or undecided is not ok, and says which."""
-    lines = tap(results(agreeing, differing, lost, undecided), table).splitlines()
-
-    points = [line for line in lines if "ok" in line[:6]]
-    assert ["ok 1 - same", "not ok 2 - middle", "not ok 3 - cut", "not ok 4 - no rule"] == points
-    stated = [line.strip() for line in lines if line.startswith("  status: ")]
-    assert ['status: "differs"', 'status: "lost"', 'status: "undecided"'] == stated
 
 
 def test_control_characters_are_written_out() -> None:

@@ -6,15 +6,13 @@ progress in a frozen kernel.
 """
 
 import marshal
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.scopes.naming import AreaNames, Naming, at_page, joined, task_name
 from pfnlab.checker.scopes.packing import Packing, Unpacking
-from pfnlab.checker.search import plain_values
-from pfnlab.checker.search.model import UnmetError
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgtable import Page
 from pfnlab.kernel.hw.physmap import Resource
@@ -219,32 +217,6 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
     # caused it.
     kernel.take_uncovered()
     return kernel
-
-
-def check_frozen(part: Any, missing_numbers: Set[int]) -> bytes:
-    """Return *part* after checking that it has a form that :func:`freeze` makes.
-
-    :param missing_numbers: numbers of classes and values that are registered where *part* was made, but not
-        here
-    :raises ValueError: if it is not a part of a kernel
-    :raises UnmetError: if it contains such a number
-    """
-    if not isinstance(part, bytes):
-        raise ValueError("no part of a kernel")
-    content = plain_values.loads(part)
-    if plain_values.dumps(content) != part:
-        raise ValueError("no part of a kernel")
-    if missing_numbers and not missing_numbers.isdisjoint(_ints(content)):
-        raise UnmetError
-    return part
-
-
-def _ints(value: Any) -> Iterator[int]:
-    if type(value) is tuple:
-        for item in value:
-            yield from _ints(item)
-    elif type(value) is int:
-        yield value
 
 
 def _space(

@@ -375,11 +375,6 @@ def _constant(value: Any) -> tuple[str, int]:
     return label
 
 
-def registered_numbers() -> set[int]:
-    """The numbers of classes, values and names registered so far; no other number can be unpacked."""
-    return {*_CLASSES, *_CONSTANTS, *_LAYOUTS}
-
-
 def _short(spelling: str) -> int:
     """A number for a name, the same in every process."""
     return int.from_bytes(blake2s(spelling.encode(), digest_size=6).digest(), "big")

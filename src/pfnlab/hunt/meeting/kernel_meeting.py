@@ -7,7 +7,6 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import say, working
-from pfnlab.hunt.meeting.gone_findings import findings_folder
 from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.meet import MeetingResult, Met, diff, meet, model_version
 from pfnlab.kernel.policies.known_kernels import known_versions, version_of_release
@@ -67,7 +66,6 @@ def meet_named(named: NamedKernel, programs: Programs, *, guests: int = 1, profi
             profile=profile,
             configuration=configuration_of_kernel(kernel),
             changelog=changelog,
-            findings=findings_folder(),
             since=kernel_before(version, [*known_versions(), *offered]),
             say=say,
             counted=work,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from msgspec.structs import replace
@@ -18,7 +17,6 @@ from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.hunt.fuzz.signature import UNCOMPARABLE
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations, explanations_between
-from pfnlab.hunt.meeting.gone_findings import gone_findings
 from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
 from pfnlab.hunt.meeting.titles import titles_about, titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
@@ -50,7 +48,6 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
     :param since: the version after which titles begin; null if there is none
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties whose verdict changes between the two
-    :param gone: filed findings that kernels of its series showed, and this one does not, by identifier
     :param models: the changes between the models of two kernels, with their sources; null if one of the two
         is a model
     """
@@ -66,7 +63,6 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
     since: str | None
     titles: tuple[str, ...]
     verdicts: tuple[str, ...]
-    gone: Annotated[tuple[str, ...], ALWAYS] = ()
     models: Annotated[tuple[str, ...] | None, ALWAYS] = None
 
     @property
@@ -112,7 +108,6 @@ def meet(
     configuration: Configuration = DISTRIBUTION,
     changelog: str | None = None,
     since: str | None = None,
-    findings: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Met:
@@ -121,7 +116,6 @@ def meet(
     :param kernels: its package and version
     :param profile: the version of the model, if it differs
     :param since: the kernel before it in its series, after which titles begin
-    :param findings: the folder of filed findings whose programs also run; None for none
     """
     model = profile or model_version(version)
 
@@ -135,9 +129,8 @@ def meet(
     titles = titles_between(changelog or "", since, version) if since else ()
     met = _met(pair, programs, explain, kernels, titles, since)
     explained = [one.explanations[0].changes for one in met.result.differences if one.explanations]
-    gone = () if findings is None else gone_findings(machine, version, findings, say)
     changed = tuple(verdicts(model, list(dict.fromkeys(chain.from_iterable(explained)))))
-    return met._replace(result=replace(met.result, verdicts=changed, gone=gone))
+    return met._replace(result=replace(met.result, verdicts=changed))
 
 
 def diff(

@@ -106,9 +106,6 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
         yield from section("Differences that did not recur", Bullets(content.unstable))
     if content.verdicts:
         yield from section("Properties whose verdict changes", Bullets(content.verdicts))
-    if content.gone:
-        title = f"Findings that {content.machines[1]} no longer shows"
-        yield from section(title, Bullets(content.gone))
     yield held_table(content.held)
     if content.titles:
         more = len(content.titles) - _TITLES

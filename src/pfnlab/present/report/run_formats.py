@@ -1,14 +1,11 @@
-"""Runs of several programs in formats for other tools: JUnit XML and TAP.
+"""Runs of several programs as JUnit XML, which CI systems display.
 
-In JUnit XML, which CI systems display, an unexpected result is a failure, and a lost or undecided one is
-an error of that type. In the Test Anything Protocol (version 14) both are ``not ok``, and the
-diagnostics tell them apart.
+An unexpected result is a failure, and a lost or undecided one is an error of that type.
 """
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from pfnlab.base.inert import one_line, tap_description, visible
+from pfnlab.base.inert import one_line, visible
 from pfnlab.base.result import Outcome
 from pfnlab.present.report.run_result import (
     compared_machines,
@@ -44,28 +41,3 @@ def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> st
     suites.append(suite)
     ElementTree.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
-
-
-def tap(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
-    """Return the TAP document."""
-    return "".join(f"{line}\n" for line in _tap_lines(results, table))
-
-
-def _tap_lines(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> Iterator[str]:
-    yield "TAP version 14"
-    yield f"1..{len(results)}"
-    yield f"# on {one_line(compared_machines(results))}"
-    for number, result in enumerate(results, 1):
-        good = result.outcome is Outcome.AS_EXPECTED
-        yield f"{'ok' if good else 'not ok'} {number} - {tap_description(result.name)}"
-        if good:
-            continue
-        yield "  ---"
-        # A JSON string is also a YAML string.
-        yield f"  status: {json.dumps(status_of(result).value)}"
-        yield f"  message: {json.dumps(one_line(why_of(result)))}"
-        yield f"  machines: {json.dumps(result.machines)}"
-        yield "  table: |2"
-        for line in visible(table(result)).splitlines():
-            yield f"    {line}".rstrip()
-        yield "  ..."
