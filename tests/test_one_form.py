@@ -27,14 +27,12 @@ _APART = {
     ("CatalogueTable", "FuzzTable"): "tables of a campaign's file, with options of their own",
     ("CheckResult", "CheckWork"): "what was asked, and what was found",
     ("DeviceSpan", "Spot"): "pages of a mapping in an area, and pages of a device",
-    ("FuzzResult", "FuzzWork"): "what was asked, and what was found",
 }
 
 #: Pairs that are still two forms of one thing; whoever makes them one takes them off the list.
 _STILL_TWO = {
     ("BugEntry", "BugRunResult"),
     ("BugEntry", "ListedBug"),
-    ("Coverage", "ReachedCoverage"),
     ("IsolatedShard", "Shard"),
 }
 

@@ -29,7 +29,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("base.whole_file",),
         ("base.files", "base.endings"),
         (
-            *("base.own_code", "base.branches", "base.progress", "base.made", "base.extras"),
+            *("base.own_code", "base.progress", "base.made", "base.extras"),
             *("base.schema_files", "base.toml_text", "base.json_text", "base.terminal_text"),
         ),
         ("base.worker", "base.result", "base.wildcards"),

@@ -1,4 +1,4 @@
-"""Kernel blocks that a hunt reaches, by how it is steered: not at all, by model branches, or by blocks.
+"""Kernel blocks that a hunt reaches, by how it is steered: by pairs of operations alone, or by blocks too.
 
 Each hunt runs the same number of programs from the same seed. The last column is the cost of counting: the
 time for a program with blocks counted, relative to one without.

@@ -30,7 +30,6 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with random programs.
 
     :param look: as for ``pfnlab fuzz``; empty for the default
-    :param coverage: whether coverage of the model's branches guides how programs are generated
     :param known: findings that are counted, but neither minimized nor reported
     :param again: instead of random programs, run those of *known*
     """
@@ -40,7 +39,6 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     programs: int
     vocabulary: Vocabulary = Vocabulary()
     look: str = ""
-    coverage: bool = False
     known: tuple[KnownFinding, ...] = ()
     again: bool = False
 
@@ -81,12 +79,7 @@ def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
         folder_of(known, work.machines) as folder,
     ):
         state = work.state(lab.looking)
-        hunt = Hunt(
-            lab.machines,
-            state,
-            folder if known else None,
-            watched=drawn is not None and drawn.coverage,
-        )
+        hunt = Hunt(lab.machines, state, folder if known else None)
         if drawn is not None and drawn.again:
             return _again(drawn, {finding.name: shows(finding, hunt.machines) for finding in known})
         hunt.run(None if drawn is None else drawn.programs)
@@ -132,7 +125,7 @@ def _known_met(known: Sequence[KnownFinding], hunt: Hunt) -> dict[str, int]:
 def _run_result(
     task: str, work: FuzzWork | SweepWork, state: HuntState, known_met: dict[str, int]
 ) -> StoredResult:
-    result = FuzzResult.of(state, watched=False)
+    result = FuzzResult.of(state)
     cells, asked = state.cells, msgspec.to_builtins(work)
     return StoredResult(
         kind="run",

@@ -94,7 +94,6 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     programs: Count = 500
     programs_per_shard: Count = 500
     look: str = ""
-    coverage: bool = False
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -103,7 +102,7 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     def works(self, files: PlanFiles) -> Iterator[tuple[int, FuzzWork]]:
         """The work of each shard, with its number of programs."""
-        how: dict[str, Any] = {"vocabulary": self.vocabulary, "look": self.look, "coverage": self.coverage}
+        how: dict[str, Any] = {"vocabulary": self.vocabulary, "look": self.look}
         for machines in self.machines:
             for number, first in enumerate(range(0, self.programs, self.programs_per_shard)):
                 programs = min(self.programs_per_shard, self.programs - first)

@@ -95,10 +95,10 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     coverage: Annotated[
         str | None,
         Option(
-            "Keep programs as seeds for later ones if they reach new branches of the model or new "
-            "kernel blocks; with none, only if they have new pairs of operations. Default: model, or "
-            "that of the resumed hunt.",
-            "model|kernel|none",
+            "Keep programs as seeds for later ones if they reach new kernel blocks; with none, if they "
+            "have new pairs of operations or kinds of kernel calls. Default: none, or that of the "
+            "resumed hunt.",
+            "kernel|none",
         ),
     ] = None
     no_coverage: Annotated[bool, Option("Same as --coverage none.")] = False
@@ -186,7 +186,7 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     check_vocabulary(vocabulary)
     chosen = looking_named(request.look) if request.look is not None else None
     kept = _kept(request, specs, vocabulary, chosen, measure, cells)
-    measure = kept.measure if kept is not None and measure is None else measure or Measure.MODEL
+    measure = kept.measure if kept is not None and measure is None else measure or Measure.NONE
     wanted = kept.looking if kept is not None else chosen
     if wanted is not None and LookLevel.MEMORY in wanted.levels and any(one.kind == "qemu" for one in named):
         need_lens()
@@ -217,7 +217,6 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
             on_progress=display.show,
             jobs=request.jobs or processors(),
         )
-        watched = hunt.watched
         first, began = state.next, time.monotonic()
         try:
             hunt.run(programs, request.seconds, request.stop_after)
@@ -228,7 +227,7 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
             make_folder(_state_file(request).parent)
             write_state(_state_file(request), state)
         seconds = max(time.monotonic() - began, 0.001)
-    result = FuzzResult.of(state, watched=watched, interrupted=interrupted)
+    result = FuzzResult.of(state, interrupted=interrupted)
     count = state.next - first
     say(f"{number_of(count, result.noun)} in {seconds:.0f} s, {count / seconds:.1f} a second")
     return result

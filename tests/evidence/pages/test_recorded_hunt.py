@@ -30,7 +30,7 @@ def result_of(*machines: str, drawn: Vocabulary = LEAVES) -> FuzzResult:
     """The result of a hunt of ten programs, two of them with a finding."""
     state = HuntState(list(machines), 3, drawn, next=10, compared=8, undecided=2, judged=1, alarming=1)
     return msgspec.structs.replace(
-        FuzzResult.of(state, watched=False),
+        FuzzResult.of(state),
         differences=1,
         findings={"a": FOUND, "b": msgspec.structs.replace(FOUND, known=True)},
         kernels={machine: f"linux-{machine}" for machine in machines},
@@ -108,4 +108,4 @@ def test_a_hunt_of_cells_is_no_hunt_of_random_programs() -> None:
     state = HuntState(["model:7.3", "qemu:7.3"], 0, Vocabulary(), cells=Cells.named("pci", "0:2"))
 
     with pytest.raises(ValueError, match="of random programs"):
-        recorded(FuzzResult.of(state, watched=False))
+        recorded(FuzzResult.of(state))

@@ -26,7 +26,7 @@ WITH_KNOWN_ROW = CellTable("driver", "remap", ("zap",), {"fork exit": ("k.",)})
 def result_with(*tables: CellTable) -> FuzzResult:
     """The result of a sweep of 7.3 whose tables are these."""
     state = HuntState(["model:7.3", "qemu:7.3"], 0, Vocabulary(), cells=Cells.named("pci", "0:2"))
-    empty = FuzzResult.of(state, watched=False)
+    empty = FuzzResult.of(state)
     assert empty.cells is not None
     return msgspec.structs.replace(empty, cells=msgspec.structs.replace(empty.cells, tables=tables))
 
@@ -110,7 +110,7 @@ def test_every_recorded_cell_is_printed() -> None:
 
 def test_a_hunt_of_random_programs_is_no_sweep() -> None:
     """It has no cells that a table could show."""
-    drawn = FuzzResult.of(HuntState(["model:7.3", "qemu:7.3"], 0, Vocabulary()), watched=False)
+    drawn = FuzzResult.of(HuntState(["model:7.3", "qemu:7.3"], 0, Vocabulary()))
 
     with pytest.raises(ValueError, match="a hunt with --enumerate is recorded"):
         recorded(drawn)

@@ -58,7 +58,7 @@ def look_for(defect: BesideMutant) -> Named:
         machines = {f"model:{defect.mutant.series}": whole, "model:broken": broken}
         cells = Cells.named(defect.scope, ":") if defect.scope else None
         state = HuntState(list(machines), SEED, defect.vocabulary, cells=cells)
-        hunt = Hunt(machines, state, watched=False, repeats=1)
+        hunt = Hunt(machines, state, repeats=1)
         count = PROGRAMS if cells is None else cells.count
         for some in range(_SOME, count + _SOME, _SOME):
             hunt.run(min(some, count), most=1)

@@ -85,7 +85,7 @@ def look_for(mutant: Mutant) -> Verdict:
     with MutatedModel(mutant) as broken:
         machines: dict[str, Machine] = {f"model:{mutant.series}": unbroken(mutant.series), BROKEN: broken}
         state = HuntState(list(machines), SEED, Vocabulary(driver=True, vfio=True))
-        hunt = Hunt(machines, state, watched=False, repeats=1)
+        hunt = Hunt(machines, state, repeats=1)
         for some in range(_SOME, PROGRAMS + _SOME, _SOME):
             hunt.run(min(some, PROGRAMS), most=1)
     if not hunt.found:
@@ -108,8 +108,8 @@ def report(verdicts: list[Verdict]) -> str:
         "# What the fuzzer finds when a rule is broken",
         "",
         f"{len(verdicts)} times one condition of the model is flipped, widened or dropped ({spread}), and",
-        f"`pfnlab fuzz` looks for it: seed {SEED}, `--driver --vfio`, at most {PROGRAMS} programs, the",
-        "branches of the model not watched. The broken model is compared with the unbroken one of its series",
+        f"`pfnlab fuzz` looks for it: seed {SEED}, `--driver --vfio`, at most {PROGRAMS} programs.",
+        "The broken model is compared with the unbroken one of its series",
         "and that equals the kernel as far as `tests/lab` compares it;",
         "`tests/hunt/fuzz/test_mutants.py` runs some on a kernel.",
         "",

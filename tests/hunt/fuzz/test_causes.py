@@ -224,9 +224,9 @@ def test_a_hunt_ends_with_causes(kernel: type[ModelMachine], causes: int) -> Non
     """Each finding is of one of them, and the summary begins with the shortest program of each."""
     machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": kernel("7.2,flush=none")}
     state = HuntState(list(machines), 7, Vocabulary())
-    Hunt(machines, state, watched=False, repeats=1).run(programs=20)
+    Hunt(machines, state, repeats=1).run(programs=20)
 
-    result = FuzzResult.of(state, watched=False)
+    result = FuzzResult.of(state)
     said = terminal(part(result))
 
     assert causes == len(result.causes) < len(state.findings)
@@ -241,9 +241,9 @@ def test_causes_as_data() -> None:
     """Each names its findings, and those have their programs."""
     machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": Deaf("7.2")}
     state = HuntState(list(machines), 1, Vocabulary())
-    Hunt(machines, state, watched=False).run(programs=10)
+    Hunt(machines, state).run(programs=10)
 
-    said = msgspec.json.decode(FuzzResult.of(state, watched=False).as_json())
+    said = msgspec.json.decode(FuzzResult.of(state).as_json())
 
     advised, by_another = said["causes"]
     assert advised["finding"] == advised["findings"][0]

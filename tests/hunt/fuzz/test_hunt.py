@@ -43,12 +43,12 @@ def models(*specs: str) -> dict[str, Machine]:
 
 def outcome(hunt: HuntState) -> Outcome:
     """The outcome of the result."""
-    return FuzzResult.of(hunt, watched=False).outcome
+    return FuzzResult.of(hunt).outcome
 
 
-def said(hunt: HuntState, *, watched: bool) -> str:
+def said(hunt: HuntState) -> str:
     """The result in a terminal."""
-    return terminal(part(FuzzResult.of(hunt, watched=watched)))
+    return terminal(part(FuzzResult.of(hunt)))
 
 
 def state(*specs: str, seed: int = 1) -> HuntState:
@@ -160,11 +160,11 @@ def test_models_that_agree() -> None:
     began = state(*SAME)
     Hunt(models(*SAME), began).run(programs=60)
 
-    assert "60 programs, 0 differences" == FuzzResult.of(began, watched=False).headline
+    assert "60 programs, 0 differences" == FuzzResult.of(began).headline
     assert Outcome.AS_EXPECTED is outcome(began)
     assert 60 == began.compared + began.undecided
-    assert "branches of mm/ and policies/: " in said(began, watched=True)
-    assert len(began.coverage.branches) > 200 and len(began.coverage.pairs) > 50
+    assert "operation pairs: " in said(began)
+    assert len(began.coverage.pairs) > 50
 
 
 def test_the_result_names_what_stands_behind_each_machine() -> None:
@@ -172,7 +172,7 @@ def test_the_result_names_what_stands_behind_each_machine() -> None:
     began = state(*SAME)
     Hunt(models(*SAME), began).run(programs=2)
 
-    kernels = FuzzResult.of(began, watched=False).kernels
+    kernels = FuzzResult.of(began).kernels
 
     assert set(SAME) == kernels.keys()
     assert all(said.startswith("profile ") for said in kernels.values())
@@ -190,7 +190,7 @@ def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
     for found, known in zip(hunt.found, began.findings.values(), strict=True):
         assert found.minimal and 1 == len(found.program.ops) == known.operations
         assert load_program(tmp_path / known.folder / "program.pfn").ops == found.program.ops
-        assert known.folder in said(began, watched=True)
+        assert known.folder in said(began)
 
 
 @pytest.mark.target("long")
@@ -214,7 +214,7 @@ def test_what_does_not_repeat_is_unstable(tmp_path: Path) -> None:
     assert ({}, []) == (began.findings, list(tmp_path.iterdir()))
     assert [(1, 4)] == [(one.shown, one.runs) for one in began.unstable]
     assert Outcome.UNDECIDED is outcome(began)
-    assert "unstable, 1 of 4 runs" in said(began, watched=True)
+    assert "unstable, 1 of 4 runs" in said(began)
 
 
 @pytest.mark.target("long")
@@ -244,17 +244,6 @@ def test_no_time_no_programs() -> None:
 
     assert 0 == began.next
     assert Outcome.UNDECIDED is outcome(began)
-
-
-def test_without_coverage_no_branch_is_claimed() -> None:
-    """The summary is silent about branches."""
-    began = state(*SAME)
-    hunt = Hunt(models(*SAME), began, watched=False)
-    hunt.run(programs=5)
-
-    assert (False, set()) == (hunt.watched, began.coverage.branches)
-    assert "branches" not in said(began, watched=False)
-    assert FuzzResult.of(began, watched=False).coverage.branches is None
 
 
 MISSING = "WARNING at mm/memory.c"
@@ -444,7 +433,7 @@ def test_the_kind_of_a_reason_decides_the_outcome(kind: Why | None, expected: Ou
     began.reasons = {"the model has no rule": 1}
     began.kinds = {} if kind is None else {"the model has no rule": kind}
 
-    printed = json.loads(FuzzResult.of(began, watched=False).as_json())
+    printed = json.loads(FuzzResult.of(began).as_json())
 
     assert (expected, expected) == (outcome(began), part_of(result_of(printed)).outcome)
 
@@ -475,13 +464,13 @@ def beside_kernel(model: str = "7.2,tracker=vm_pat") -> dict[str, Machine]:
 def test_time_ends_a_hunt_within_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first part of it is run, and the hunt goes on where it has ended."""
     began, whole = state(*KERNEL), state(*KERNEL)
-    Hunt(beside_kernel(), whole, watched=False).run(programs=80)
+    Hunt(beside_kernel(), whole).run(programs=80)
 
     with monkeypatch.context() as patch:
         patch.setattr(Hunt, "_is_late", property(lambda hunt: hunt.state.next > 0))
-        Hunt(beside_kernel(), began, watched=False).run(programs=80)
+        Hunt(beside_kernel(), began).run(programs=80)
     stopped = began.next
-    Hunt(beside_kernel(), began, watched=False).run(programs=80)
+    Hunt(beside_kernel(), began).run(programs=80)
 
     assert (FIRST_PART, 80) == (stopped, began.next)
     assert (whole.findings.keys(), whole.different) == (began.findings.keys(), began.different)
@@ -508,6 +497,6 @@ def test_parts_grow_where_programs_are_quick(
 
     monkeypatch.setattr(Hunt, "_runs_of", noted)
 
-    Hunt(beside_kernel("7.2"), state(*KERNEL), watched=False).run(programs=programs, seconds=seconds)
+    Hunt(beside_kernel("7.2"), state(*KERNEL)).run(programs=programs, seconds=seconds)
 
     assert sizes == list(map(len, parts))

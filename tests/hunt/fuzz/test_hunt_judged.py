@@ -76,7 +76,7 @@ def hunted(
 ) -> tuple[HuntState, Hunt]:
     """A hunt on these machines."""
     state = HuntState(list(machines), 1, Vocabulary())
-    hunt = Hunt(machines, state, folder, watched=False)
+    hunt = Hunt(machines, state, folder)
     hunt.run(programs)
     return state, hunt
 
@@ -134,7 +134,7 @@ def test_a_lost_guest_is_none() -> None:
 def test_it_is_said() -> None:
     """Beside the reasons."""
     state, _ = hunted({MODEL: WithoutRule(), KERNEL: Harmed()})
-    result = FuzzResult.of(state, watched=False)
+    result = FuzzResult.of(state)
 
     assert f"{state.judged} of them judged on kernels only, {state.alarming} with findings" in terminal(
         part(result)
@@ -170,7 +170,7 @@ def test_programs_that_end_in_a_known_alarm_are_spared(tmp_path: Path) -> None:
 
     assert first.spared == 0 < first.alarming
     assert (first.undecided, 0, {}) == (state.spared, state.judged, state.findings)
-    assert f"{state.spared} of them not run on kernels" in terminal(part(FuzzResult.of(state, watched=False)))
+    assert f"{state.spared} of them not run on kernels" in terminal(part(FuzzResult.of(state)))
 
 
 def test_a_finding_of_its_own_spares_nothing(tmp_path: Path) -> None:

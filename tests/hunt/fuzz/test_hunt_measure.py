@@ -73,23 +73,23 @@ def test_programs_with_new_blocks_are_kept() -> None:
     assert known <= state.coverage.blocks
 
 
-def test_blocks_keep_nothing_where_the_model_is_the_measure() -> None:
+def test_blocks_keep_nothing_where_they_are_not_the_measure() -> None:
     """Without the measure the same programs are kept as on a kernel without blocks."""
     plain = HuntState([MODEL, KERNEL], 1, Vocabulary())
     Hunt({MODEL: ModelMachine("7.2"), KERNEL: ModelMachine("7.2")}, plain).run(programs=40)
 
-    state = hunted(40, Measure.MODEL)
+    state = hunted(40, Measure.NONE)
 
     assert plain.prefixes == state.prefixes
 
 
 def test_kept_programs_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind the first round programs begin like others than those that the model keeps."""
+    """Behind the first round programs begin like others than those that new pairs keep."""
     monkeypatch.setattr(rounds, "ROUND", 20)
 
-    by_kernel, by_model = hunted(40), hunted(40, Measure.MODEL)
+    by_kernel, by_pairs = hunted(40), hunted(40, Measure.NONE)
 
-    assert by_model.bias.prefixes != by_kernel.bias.prefixes
+    assert by_pairs.bias.prefixes != by_kernel.bias.prefixes
 
 
 @pytest.mark.parametrize("stops", [(5,), (10, 20), (13, 27)])
@@ -110,24 +110,17 @@ def test_resumed_equals_uninterrupted(
     assert whole == read_state(kept)
 
 
-def test_branches_are_watched_only_where_they_are_the_measure() -> None:
-    """A hunt by blocks does not pay for the model's branches."""
-    watched = [Hunt(machines(), began(measure)).watched for measure in Measure]
-
-    assert [True, False, False] == watched
-
-
 def test_the_result_counts_blocks_and_functions() -> None:
-    """By source file, and in words; of a hunt by branches there is neither."""
+    """By source file, and in words; of a hunt without that measure there is neither."""
     state = hunted(20)
-    result = FuzzResult.of(state, watched=False)
+    result = FuzzResult.of(state)
     kernel = result.coverage.kernel
 
     assert kernel is not None
     assert (len(state.coverage.blocks), 2) == (kernel.blocks, kernel.functions)
     assert (2, len(state.coverage.blocks)) == kernel.files["mm/memory.c"]
     assert f"kernels: {kernel.blocks} blocks in 2 functions" in terminal(part(result))
-    assert None is FuzzResult.of(hunted(4, Measure.MODEL), watched=False).coverage.kernel
+    assert None is FuzzResult.of(hunted(4, Measure.NONE)).coverage.kernel
 
 
 def test_blocks_are_counted_by_file() -> None:
@@ -152,5 +145,5 @@ def test_blocks_are_new_once() -> None:
 
 def test_an_unknown_measure() -> None:
     """It is refused with those there are."""
-    with pytest.raises(Misuse, match="write model, kernel or none"):
+    with pytest.raises(Misuse, match="write kernel or none"):
         measure_named("branches")

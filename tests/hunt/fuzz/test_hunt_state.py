@@ -86,7 +86,7 @@ def hunted() -> HuntState:
     """A hunt on a kernel of 6.1, which does as its model."""
     state = HuntState(["model:6.1", "qemu:6.1"], 77, Vocabulary())
     machines = {"model:6.1": ModelMachine("6.1"), "qemu:6.1": ModelMachine("6.1")}
-    Hunt(machines, state, watched=False).run(60)
+    Hunt(machines, state).run(60)
     return state
 
 
@@ -95,7 +95,7 @@ def test_a_hunt_counts_known_violations() -> None:
     state = hunted()
 
     (row,) = (name for name in state.known if name.startswith("no_leak: A06"))
-    result = FuzzResult.of(state, watched=False)
+    result = FuzzResult.of(state)
     assert {} == state.findings
     assert state.compared > state.known[row].programs == result.known[row].programs > 0
     assert row in terminal(part(result))
@@ -105,6 +105,6 @@ def test_models_have_no_known_violations() -> None:
     """A model may do as it likes."""
     state = HuntState(["model:6.1", "model:6.1.1"], 77, Vocabulary())
 
-    Hunt({"model:6.1": ModelMachine("6.1"), "model:6.1.1": ModelMachine("6.1")}, state, watched=False).run(30)
+    Hunt({"model:6.1": ModelMachine("6.1"), "model:6.1.1": ModelMachine("6.1")}, state).run(30)
 
     assert {} == state.known

@@ -57,7 +57,7 @@ def swept(names: tuple[str, ...], scope: str, text: str, folder: Folder | None =
 
 def printed(state: HuntState) -> PrintedCells:
     """The cells of its result."""
-    cells = FuzzResult.of(state, watched=False).cells
+    cells = FuzzResult.of(state).cells
     assert cells is not None
     return cells
 
@@ -70,7 +70,7 @@ def test_a_broken_rule_is_found_in_the_cells() -> None:
 
     cells = cells_of("pci")[sealed - 10 : sealed + 10]
     assert [("D" if "mseal" in cell.kinds else ".") for cell in cells] == list(cells_in(state).letters)
-    assert Outcome.DISCOVERY is FuzzResult.of(state, watched=False).outcome
+    assert Outcome.DISCOVERY is FuzzResult.of(state).outcome
 
 
 def test_the_shards_of_a_scope_are_the_whole() -> None:
@@ -230,6 +230,6 @@ def test_a_state_whose_cells_add_up_is_read(tmp_path: Path) -> None:
 
 def test_causes_are_of_programs_that_are_drawn() -> None:
     """A cell is its own place: nobody weighs what cells showed, and nobody counts what they cover."""
-    result = FuzzResult.of(swept(BROKEN, "pci", "242:246"), watched=False)
+    result = FuzzResult.of(swept(BROKEN, "pci", "242:246"))
 
     assert (True, (), None) == (bool(result.findings), result.causes, result.coverage)

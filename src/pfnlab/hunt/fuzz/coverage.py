@@ -1,23 +1,17 @@
-"""The coverage of a hunt: operation pairs, branches in the model's rules, kernel calls, and basic blocks.
+"""The coverage of a hunt: operation pairs, kernel calls, and basic blocks of kernels.
 
-Branches are counted in the functions in ``mm/`` and ``policies/`` (:mod:`pfnlab.base.branches`), except in
-the model's self-checks. Models run random programs in several processes, each of which records the first
-model's branches separately. Each process gets programs in order, so any branches it has already reported
-belong to earlier programs, and are known by the time answers are merged.
+Models run random programs in several processes, which get them in order.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from pfnlab.base.branches import BranchWatch, branches_of
 from pfnlab.base.errors import Misuse
 from pfnlab.base.processes import Processes
 from pfnlab.base.result import ALWAYS, Count
@@ -32,12 +26,6 @@ from pfnlab.programs.runs.observation import Run, undecided
 if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.hunt_state import HuntState
 
-#: The package's folder, which is omitted from branch names.
-KERNEL = Path(__file__).parents[2] / "kernel"
-
-#: The packages whose branches count, because they are executed while a program runs.
-WATCHED = ("mm", "policies/trackers", "policies/flushes")
-
 #: Every word that an event in a step can begin with.
 WORDS = frozenset(word for word, _ in EVENTS.values())
 
@@ -48,7 +36,6 @@ class Measure(StrEnum):
     Pairs of operations always count.
     """
 
-    MODEL = "model"
     KERNEL = "kernel"
     NONE = "none"
 
@@ -61,31 +48,28 @@ def measure_named(name: str) -> Measure:
     try:
         return Measure(name)
     except ValueError:
-        raise Misuse(f"there is no coverage {name!r}: write model, kernel or none") from None
+        raise Misuse(f"there is no coverage {name!r}: write kernel or none") from None
 
 
 class Coverage(msgspec.Struct):
     """The coverage of all programs so far.
 
     :ivar pairs: the number of programs with each pair of kinds
-    :ivar branches: e.g. ``mm/unmap.py:31 in``, or ``past`` when the branch is not taken
     :ivar words: the first words of events, with counts
     :ivar under: by condition, the number of programs with each kind, pair and triple of operations
     :ivar blocks: kernel basic blocks, e.g. ``do_wp_page+1a4``, if counted
     """
 
     pairs: dict[str, int] = msgspec.field(default_factory=dict)
-    branches: set[str] = msgspec.field(default_factory=set)
     words: dict[str, int] = msgspec.field(default_factory=dict)
     under: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     blocks: set[str] = msgspec.field(default_factory=set)
 
-    def add(self, program: Program, runs: Sequence[Run], branches: Iterable[str] = ()) -> bool:
+    def add(self, program: Program, runs: Sequence[Run]) -> bool:
         """Add the coverage of one program; return whether any of it is new."""
         before = self._size()
         for pair in pairs_of(program):
             self.pairs[pair] = self.pairs.get(pair, 0) + 1
-        self.branches.update(branches)
         for run in runs:
             for word in _words(run):
                 self.words[word] = self.words.get(word, 0) + 1
@@ -110,7 +94,7 @@ class Coverage(msgspec.Struct):
     def _size(self) -> tuple[int, ...]:
         """The counts that grow with new coverage; a triple alone is not enough."""
         pairs = sum(row.count(" > ") < 2 for rows in self.under.values() for row in rows)
-        return len(self.pairs), len(self.branches), len(self.words), pairs
+        return len(self.pairs), len(self.words), pairs
 
 
 def _words(run: Run) -> Iterator[str]:
@@ -156,9 +140,6 @@ class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
 
     :param pairs: pairs of operations in sequence
     :param under: by condition, kinds reached and possible, pairs, triples, kinds that are missing
-    :param branches: branches of the model; null if they were not recorded
-    :param files: by file of the model, its branches, the lowest coverage first; empty if they were not
-        recorded
     :param words: kinds of kernel calls
     :param never: kinds of kernel calls that no program made
     :param kernel: the coverage of kernels; null if their blocks were not counted
@@ -168,21 +149,15 @@ class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
     under: Annotated[dict[str, tuple[Reached, Count, Count, tuple[str, ...]]], ALWAYS] = msgspec.field(
         default_factory=dict
     )
-    branches: Reached | None
-    files: dict[str, Reached]
     words: Reached
     never: tuple[str, ...]
     kernel: Annotated[ReachedKernel | None, ALWAYS] = None
 
 
-def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
-    """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
+def coverage_of(state: HuntState) -> ReachedCoverage:
+    """The coverage, reached and possible."""
     kinds, coverage = len(state.vocabulary.kinds), state.coverage
     pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
-    branches = all_branches() if watched else set()
-    whole = Counter(name.partition(":")[0] for name in branches)
-    reached = Counter(name.partition(":")[0] for name in coverage.branches)
-    files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
     words = WORDS & coverage.words.keys()
     can = state.vocabulary
     met = (can.has_leaves, can.slots, can.has_leaves, can.schedules)
@@ -190,8 +165,6 @@ def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
     return ReachedCoverage(
         pairs=(len(pairs), kinds * kinds),
         under={name: _under(state, name) for name in possible},
-        branches=(len(coverage.branches & branches), len(branches)) if watched else None,
-        files={file: (reached[file], whole[file]) for file in files},
         words=(len(words), len(WORDS)),
         never=tuple(sorted(WORDS - words)),
         kernel=ReachedKernel.of(coverage.blocks) if state.measure is Measure.KERNEL else None,
@@ -206,52 +179,14 @@ def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[s
     return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing
 
 
-def watch_rules(reached: Iterable[str] = ()) -> BranchWatch:
-    """A recorder for branches in the model's rules."""
-    return BranchWatch(_rules, reached)
-
-
-def all_branches() -> set[str]:
-    """Every branch in the rules."""
-    return {
-        BranchWatch.name(path.relative_to(KERNEL).as_posix(), branch, way)
-        for part in WATCHED
-        for path in (KERNEL / part).rglob("*.py")
-        for branch in branches_of(str(path))
-        for way in branch.ways
-    }
-
-
-@cache
-def _rules(name: str) -> str | None:
-    """The path of a rule's source file within the package; None for all other files."""
-    path = Path(name)
-    if not path.is_relative_to(KERNEL):
-        return None
-    below = path.relative_to(KERNEL)
-    return below.as_posix() if any(below.is_relative_to(part) for part in WATCHED) else None
-
-
 #: The number of programs given to a process at a time.
 _TOGETHER = 5
-
-
-class ModelAnswer(NamedTuple):
-    """The models' answer to a program.
-
-    :param runs: runs by model name; only the first model's run if it cannot answer
-    :param branches: branches reached by the first model that this process has not reported before
-    """
-
-    runs: Mapping[str, Run]
-    branches: Collection[str]
 
 
 class ModelProcesses:
     """Runs programs on models in separate processes; a context manager.
 
     :param models: the models' names, the first model first
-    :param watched: whether to record the first model's branches
     :param jobs: the number of processes; if 1, no process is started and only the first model is run
     """
 
@@ -259,22 +194,13 @@ class ModelProcesses:
         self,
         models: Sequence[str],
         run: Callable[[str, Program, LookLevel], Run],
-        *,
-        watched: bool,
-        reached: Iterable[str] = (),
         jobs: int = 1,
     ) -> None:
         self.models = models if jobs > 1 else models[:1]
         self._run = run
-        self._watch = watch_rules(reached) if watched and models else None
-        self._processes = Processes[tuple[tuple[Program, LookLevel], ...], list[tuple[Any, list[str]]]](
+        self._processes = Processes[tuple[tuple[Program, LookLevel], ...], list[Any]](
             self._answers, jobs, lambda programs: f"{programs[0][0].title} and the programs after it"
         )
-
-    @property
-    def watched(self) -> bool:
-        """True if the first model's branches are recorded."""
-        return self._watch is not None
 
     @property
     def jobs(self) -> int:
@@ -291,35 +217,25 @@ class ModelProcesses:
     def __exit__(self, *errors: object) -> None:
         self._processes.__exit__(*errors)
 
-    def ask(self, asked: Sequence[tuple[Program, LookLevel]]) -> Iterator[ModelAnswer]:
-        """The answers to programs in order, each at its observation level."""
+    def ask(self, asked: Sequence[tuple[Program, LookLevel]]) -> Iterator[dict[str, Run]]:
+        """The runs of programs in order, each at its observation level, by model name.
+
+        Only the first model's run if it cannot answer; none without models.
+        """
         if not self.models:
-            yield from (ModelAnswer({}, ()) for _ in asked)
+            yield from ({} for _ in asked)
             return
         parcels = [tuple(asked[at : at + _TOGETHER]) for at in range(0, len(asked), _TOGETHER)]
         for answers in self._processes.each(parcels):
-            for runs, branches in answers:
-                if self.jobs > 1:
-                    runs = msgspec.msgpack.decode(runs, type=dict[str, Run])
-                yield ModelAnswer(runs, branches)
+            for runs in answers:
+                yield msgspec.msgpack.decode(runs, type=dict[str, Run]) if self.jobs > 1 else runs
 
-    def _answers(self, asked: Sequence[tuple[Program, LookLevel]]) -> list[tuple[Any, list[str]]]:
-        answers: list[tuple[Any, list[str]]] = []
+    def _answers(self, asked: Sequence[tuple[Program, LookLevel]]) -> list[Any]:
+        answers: list[Any] = []
         for program, level in asked:
-            runs, branches = self._first(program, level)
+            runs = {name: self._run(name, program, level) for name in self.models[:1]}
             if undecided(list(runs.values())) is None:
                 runs |= {name: self._run(name, program, level) for name in self.models[1:]}
             # Packing takes half the time of pickling.
-            answers.append((msgspec.msgpack.encode(runs) if self.jobs > 1 else runs, branches))
-        if self._watch is not None:
-            self._watch.settle()
+            answers.append(msgspec.msgpack.encode(runs) if self.jobs > 1 else runs)
         return answers
-
-    def _first(self, program: Program, level: LookLevel) -> tuple[dict[str, Run], list[str]]:
-        name = self.models[0]
-        if self._watch is None:
-            return {name: self._run(name, program, level)}, []
-        before = set(self._watch.seen)
-        with self._watch:
-            run = self._run(name, program, level)
-        return {name: run}, sorted(self._watch.seen - before)

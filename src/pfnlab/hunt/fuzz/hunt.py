@@ -46,7 +46,6 @@ class Hunt:
 
     :param state: the initial state; it changes during the hunt
     :param folder: the folder for findings; None to file none
-    :param watched: whether to record the first model's branches, if they are the measure
     :param repeats: the number of times a difference must show again
     :param on_progress: called after every round and finding
     :param on_compared: called with the runs of every program that all machines answered
@@ -63,7 +62,6 @@ class Hunt:
         state: HuntState,
         folder: Folder | None = None,
         *,
-        watched: bool = True,
         repeats: int = REPEATS,
         on_progress: Callable[[HuntState], None] = lambda state: None,
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
@@ -76,12 +74,7 @@ class Hunt:
         self._investigation = Investigation(
             *(self.machines, state, folder), repeats=repeats, smaller=smaller, agreed=agreed
         )
-        self._models = ModelProcesses(
-            *(self.machines.models, self.machines.run_of),
-            watched=watched and state.cells is None and state.measure is Measure.MODEL,
-            reached=state.coverage.branches,
-            jobs=jobs,
-        )
+        self._models = ModelProcesses(self.machines.models, self.machines.run_of, jobs)
         self._drawing = rounds.Drawing(state, self._models)
         self._progress = on_progress
         self._most: int | None = None
@@ -95,11 +88,6 @@ class Hunt:
     def found(self) -> list[FoundDifference]:
         """The new findings, in order."""
         return self._investigation.found
-
-    @property
-    def watched(self) -> bool:
-        """True if the first model's branches are recorded."""
-        return self._models.watched
 
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
         """Run up to *programs* programs in all, *seconds* seconds or *most* new findings, whichever comes

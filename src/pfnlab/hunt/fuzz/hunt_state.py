@@ -25,7 +25,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.validity import check_program
 
 #: The formats of a hunt's result, and of its state in a file.
-FORMAT, STATE_FORMAT = "pfnlab-fuzz/2", "pfnlab-hunt/1"
+FORMAT, STATE_FORMAT = "pfnlab-fuzz/2", "pfnlab-hunt/2"
 
 
 class Unstable(msgspec.Struct, frozen=True):
@@ -65,8 +65,7 @@ class HuntState(msgspec.Struct):
     :ivar kinds: the kinds of these reasons; a reason counted by an earlier version has none
     :ivar unfinished: by key, findings whose programs a resumed hunt shrinks further, without runs
     :ivar known: explained violations, by row
-    :ivar measure: the kind of coverage for which programs are kept; the model's even if no branches are
-        recorded
+    :ivar measure: the kind of coverage for which programs are kept
     :ivar known_keys: keys of the signatures that were filed when the hunt began
     :ivar kernels: the exact kernel or profile of each machine, by name
     :ivar cells: the cells that it enumerates; None if it draws programs
@@ -92,7 +91,7 @@ class HuntState(msgspec.Struct):
     spared: Count = 0
     alarming: Count = 0
     known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
-    measure: Measure = Measure.MODEL
+    measure: Measure = Measure.NONE
     known_keys: list[str] = msgspec.field(default_factory=list)
     kernels: dict[str, str] = msgspec.field(default_factory=dict)
     cells: Cells | None = None
@@ -195,7 +194,6 @@ def write_state(path: Path, state: HuntState) -> None:
     """
     content = msgspec.to_builtins(state)
     # Sets are unordered, but equal states must give equal files.
-    content["coverage"]["branches"] = sorted(state.coverage.branches)
     content["coverage"]["blocks"] = sorted(state.coverage.blocks)
     write_stored(path, content)
 
@@ -249,7 +247,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     interrupted: Annotated[bool, ALWAYS] = False
 
     @classmethod
-    def of(cls, state: HuntState, *, watched: bool, interrupted: bool = False) -> FuzzResult:
+    def of(cls, state: HuntState, *, interrupted: bool = False) -> FuzzResult:
         """The result of a hunt."""
         same = ("seed", "compared", "undecided", "reasons", "judged", "alarming", "spared", "vocabulary")
         return cls(
@@ -260,7 +258,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             findings=state.findings,
             causes=() if state.cells is not None else causes_of(state.findings),
             unstable=tuple(state.unstable),
-            coverage=coverage_of(state, watched=watched) if state.cells is None else None,
+            coverage=coverage_of(state) if state.cells is None else None,
             models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
             known=dict(sorted(state.known.items())),
             kernels=dict(sorted(state.kernels.items())),

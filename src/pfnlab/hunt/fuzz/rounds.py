@@ -21,7 +21,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_line
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import Bias
-from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
+from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ModelProcesses
 from pfnlab.hunt.fuzz.grammar import draw, is_rare
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel, look_named
@@ -253,14 +253,14 @@ class Drawing:
             # Cells are fixed, so coverage is not needed.
             drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
             drawn.programs = [cells.program(index) for index in range(start, end)]
-            drawn.runs = [answer.runs for answer in self._answers(start, drawn)]
+            drawn.runs = list(self._answers(start, drawn))
             return drawn
         if start % ROUND == 0:
             under = {condition: frozenset(rows) for condition, rows in coverage.under.items()}
             bias = Bias(frozenset(coverage.pairs), tuple(prefixes), under)
         state = self._state
         coverage = Coverage(
-            *(dict(coverage.pairs), set(coverage.branches), dict(coverage.words)),
+            *(dict(coverage.pairs), dict(coverage.words)),
             {condition: dict(rows) for condition, rows in coverage.under.items()},
             set(coverage.blocks),
         )
@@ -272,14 +272,14 @@ class Drawing:
     def _ask_models(self, start: int, drawn: DrawnRound) -> None:
         """Run *drawn* programs on models and record the coverage."""
         answers = self._answers(start, drawn)
-        for index, (program, answer) in enumerate(zip(drawn.programs, answers, strict=True), start):
-            first = [answer.runs[name] for name in self._models.models[:1]]
-            is_new = drawn.coverage.add(program, first, answer.branches)
+        for index, (program, runs) in enumerate(zip(drawn.programs, answers, strict=True), start):
+            first = [runs[name] for name in self._models.models[:1]]
+            is_new = drawn.coverage.add(program, first)
             if first and is_new and self._state.measure is not Measure.KERNEL:
                 drawn.prefixes = with_prefix(drawn.prefixes, index, program)
-            drawn.runs.append(answer.runs)
+            drawn.runs.append(runs)
 
-    def _answers(self, start: int, drawn: DrawnRound) -> Iterator[ModelAnswer]:
+    def _answers(self, start: int, drawn: DrawnRound) -> Iterator[dict[str, Run]]:
         levels = [self._state.looking.of(index) for index in range(start, drawn.extent[1])]
         return self._models.ask(list(zip(drawn.programs, levels, strict=True)))
 

@@ -177,7 +177,6 @@ class Pair:
         hunt = Hunt(
             dict(self.machines),
             state,
-            watched=False,
             repeats=1,
             on_progress=count_programs,
             on_compared=count_steps,

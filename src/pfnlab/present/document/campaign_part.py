@@ -163,10 +163,6 @@ def _unanswered(content: FuzzResult) -> Iterator[str]:
 
 def _reached(coverage: ReachedCoverage) -> Iterator[str]:
     yield f"operation pairs: {_share(coverage.pairs)}"
-    if coverage.branches is not None:
-        files = [f"{name} {_share(pair)}" for name, pair in coverage.files.items()]
-        lowest = ", ".join(files[:_NAMED])
-        yield f"branches of mm/ and policies/: {_share(coverage.branches)}; lowest {lowest}"
     if coverage.kernel is not None:
         blocks = number_of(coverage.kernel.blocks, "block")
         yield f"kernels: {blocks} in {number_of(coverage.kernel.functions, 'function')}"
