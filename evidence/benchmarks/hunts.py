@@ -47,7 +47,7 @@ def seconds_each(kinds: Sequence[str], series: str, programs: int) -> dict[str, 
     took = {}
     for kind in kinds:
         words = ["fuzz", "--on", f"model:{series}", "--on", f"qemu:{series}", *KINDS[kind]]
-        words += ["--seed", str(SEED), "--programs", str(programs), "--look", "memory", "--no-coverage"]
+        words += ["--seed", str(SEED), "--programs", str(programs), "--look", "memory"]
         words += ["--known", str(tree / "evidence" / "findings"), "--jobs", str(os.cpu_count()), "--json"]
         with tempfile.TemporaryDirectory() as found:
             begin = time.perf_counter()

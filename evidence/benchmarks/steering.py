@@ -17,7 +17,6 @@ from measuring import busy, show
 
 from pfnlab.base.processes import processors
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.coverage import Measure
 from pfnlab.hunt.fuzz.filing import Folder
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState
@@ -30,13 +29,13 @@ _FINDINGS = Path(__file__).parents[1] / "findings"
 
 
 def hunt(
-    series: str, vocabulary: Vocabulary, measure: Measure, seed: int, programs: int, blocks: bool
+    series: str, vocabulary: Vocabulary, by_blocks: bool, seed: int, programs: int, blocks: bool
 ) -> HuntState:
     """Return the final state of a hunt; store nothing."""
     specs = [f"model:{series}", f"qemu:{series}"]
     with opened(name_machines(specs), looking_named("memory"), guests=None, blocks=blocks) as lab:
         known = list(Folder(_FINDINGS).known())
-        state = HuntState(specs, seed, vocabulary, looking=lab.looking, measure=measure, known_keys=known)
+        state = HuntState(specs, seed, vocabulary, looking=lab.looking, by_blocks=by_blocks, known_keys=known)
         Hunt(lab.machines, state, jobs=processors()).run(programs)
     return state
 
@@ -53,9 +52,9 @@ def main() -> None:
         vocabulary = Vocabulary(**{option.removeprefix("--"): True for option in KINDS[kind]})
         rows = []
         uncounted = 0.0
-        for measure, blocks in ((Measure.NONE, False), *((measure, True) for measure in Measure)):
+        for by_blocks, blocks in ((False, False), (False, True), (True, True)):
             begin = time.perf_counter()
-            state = hunt(asked.on, vocabulary, measure, asked.seed, asked.programs, blocks)
+            state = hunt(asked.on, vocabulary, by_blocks, asked.seed, asked.programs, blocks)
             each = (time.perf_counter() - begin) / asked.programs
             if not blocks:
                 uncounted = each
@@ -64,7 +63,7 @@ def main() -> None:
             functions = {block.partition("+")[0] for block in reached}
             rows.append(
                 (
-                    str(measure),
+                    "blocks" if by_blocks else "pairs",
                     f"{len(reached):,}",
                     f"{len(functions):,}",
                     f"{1000 * each:.0f}",

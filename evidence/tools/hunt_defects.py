@@ -138,7 +138,7 @@ def words(defect: Defect, programs: int, seconds: int) -> list[str]:
     return [
         *("fuzz", "--on", f"model:{NAME}", "--on", f"qemu:{NAME},parameter=pfnlab_defect={defect.number}"),
         *("--seed", "34", "--programs", str(programs), "--seconds", str(seconds), "--stop-after", "1"),
-        *("--jobs", "1", "--no-coverage", "--look", "memory"),
+        *("--jobs", "1", "--look", "memory"),
         *("--known", "evidence/findings", *defect.options),
     ]
 

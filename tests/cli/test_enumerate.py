@@ -192,11 +192,10 @@ def test_without_machines_it_is_the_newest_kernel(ask: Ask, monkeypatch: pytest.
         (("--enumerate", "pci", "--seed", 1), "--enumerate draws nothing: drop --seed"),
         (("--enumerate", "pci", "--programs", 5), "drop --programs"),
         (("--enumerate", "pci", "--driver", "--leaves"), "drop --driver and --leaves"),
-        (("--enumerate", "pci", "--no-coverage"), "drop --no-coverage"),
-        (("--enumerate", "pci", "--coverage", "none"), "drop --coverage"),
+        (("--enumerate", "pci", "--coverage", "kernel"), "drop --coverage"),
         (("--cells", "0:4"), "--cells needs a scope: add --enumerate pci"),
     ],
-    ids=["seed", "programs", "vocabulary", "no coverage", "coverage", "cells alone"],
+    ids=["seed", "programs", "vocabulary", "coverage", "cells alone"],
 )
 def test_what_is_drawn_and_what_is_enumerated(ask: Ask, words: tuple[object, ...], says: str) -> None:
     """Options of the one are refused beside the other, in one line."""
@@ -223,7 +222,7 @@ def test_cells_do_not_go_on_as_programs(ask: Ask, tmp_path: Path, cells: bool) -
 
     answer = ask("fuzz", *SAME, *second, *kept)
 
-    drawn_by = "--enumerate pci --cells 0:3" if cells else "--seed 0 --coverage none"
+    drawn_by = "--enumerate pci --cells 0:3" if cells else "--seed 0"
     assert (2, True) == (answer.code, f"{' '.join(SAME)} {drawn_by} --look" in answer.err)
 
 

@@ -68,8 +68,8 @@ def test_a_hunt_goes_on(ask: Ask, tmp_path: Path) -> None:
     assert json.loads(kept.read_text())["seed"] == 3
     for wrong, said in (
         ((*OTHER, "--resume", kept), "holds another hunt: write --on model:7.2 --on"),
-        ((*options, "--seed", 4), "--seed 3 --coverage"),
-        ((*options, "--driver"), "--coverage none --look"),
+        ((*options, "--seed", 4), "--seed 3 --look"),
+        ((*options, "--driver"), "--seed 3 --look"),
     ):
         answer = ask("fuzz", *wrong, "--programs", 13)
         assert (2, True) == (answer.code, said in answer.err)
@@ -77,7 +77,7 @@ def test_a_hunt_goes_on(ask: Ask, tmp_path: Path) -> None:
 
 def test_json(ask: Ask, tmp_path: Path) -> None:
     """Everything the summary says, as one object."""
-    answer = ask("fuzz", *OTHER, "--programs", 4, "--findings", tmp_path, "--json", "--no-coverage")
+    answer = ask("fuzz", *OTHER, "--programs", 4, "--findings", tmp_path, "--json")
     said = json.loads(answer.out)
 
     assert (1, 4, 0) == (answer.code, said["programs"], said["seed"])
@@ -119,27 +119,24 @@ def test_blocks_of_kernels_need_a_kernel(ask: Ask) -> None:
     assert "write --accel tcg" in of_host.err
 
 
-def test_coverage_is_one(ask: Ask) -> None:
-    """Two that contradict each other are refused, and so is one that there is not: 2."""
-    both = ask("fuzz", *SAME, "--coverage", "kernel", "--no-coverage")
+def test_an_unknown_coverage(ask: Ask) -> None:
+    """It is refused with the one there is: 2."""
     unknown = ask("fuzz", *SAME, "--coverage", "branches")
 
-    assert (2, 2) == (both.code, unknown.code)
-    assert "drop one" in both.err
-    assert "write kernel or none" in unknown.err
+    assert (2, True) == (unknown.code, "there is no coverage 'branches': write kernel" in unknown.err)
 
 
 def test_a_hunt_goes_on_with_its_coverage(ask: Ask, tmp_path: Path) -> None:
     """The coverage is the file's; another is refused: 2."""
     options = (*SAME, "--resume", tmp_path / "hunt", "--findings", tmp_path / "found")
-    ask("fuzz", *options, "--programs", 4, "--coverage", "none")
+    ask("fuzz", *options, "--programs", 4)
 
     on = ask("fuzz", *options, "--programs", 6)
     other = ask("fuzz", *options[len(SAME) :], "--programs", 8, "--coverage", "kernel")
 
     assert (0, 2) == (on.code, other.code)
     assert "6 programs" in on.out
-    assert "--seed 0 --coverage none --look" in other.err
+    assert "--seed 0 --look" in other.err
 
 
 def test_an_interrupted_hunt_has_its_summary_and_the_command_to_resume(

@@ -171,7 +171,7 @@ SMALL = ("--scope", "small", "--depth", 2)
         ("review", "mine.py", "--seconds", 5, "--jobs", 2),
         ("fuzz", "--on", "model:7.2", "--on", OWN, "--programs", 6, "--jobs", 1),
         ("fuzz", "--on", "model:7.2", "--on", OWN, "--programs", 6, "--jobs", 2),
-        ("fuzz", "--on", OWN, "--on", "model:7.2", "--programs", 6, "--no-coverage", "--jobs", 1),
+        ("fuzz", "--on", OWN, "--on", "model:7.2", "--programs", 6, "--jobs", 1),
         ("replay", f"pfnlab path 1: {OWN} small no_leak 0/0rne/1dzm/0alu"),
     ],
     ids=lambda words: " ".join(str(word) for word in words if str(word) != str(MIDDLE)),

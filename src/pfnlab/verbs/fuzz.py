@@ -29,7 +29,6 @@ from pfnlab.verbs.option import (
 if TYPE_CHECKING:
     from pfnlab.base.progress import Work
     from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-    from pfnlab.hunt.fuzz.coverage import Measure
     from pfnlab.hunt.fuzz.filing import Folder
     from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
     from pfnlab.hunt.fuzz.letters import Cells
@@ -42,7 +41,7 @@ PROGRAMS = 500
 _BEAT = 4.0
 
 #: The options that choose the programs.
-_DRAWN = "seed programs driver schedules vfio slots fixed leaves failures neighbours coverage no_coverage"
+_DRAWN = "seed programs driver schedules vfio slots fixed leaves failures neighbours coverage"
 
 
 class FuzzRequest(Request, frozen=True, kw_only=True):
@@ -95,13 +94,11 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     coverage: Annotated[
         str | None,
         Option(
-            "Keep programs as seeds for later ones if they reach new kernel blocks; with none, if they "
-            "have new pairs of operations or kinds of kernel calls. Default: none, or that of the "
-            "resumed hunt.",
-            "kernel|none",
+            "Keep programs as seeds for later ones if they reach new kernel blocks, instead of if they "
+            "have new pairs of operations or kinds of kernel calls.",
+            "kernel",
         ),
     ] = None
-    no_coverage: Annotated[bool, Option("Same as --coverage none.")] = False
     stop_after: StopAfterOf = None
     jobs: JobsOf = None
     as_json: AsJson = False
@@ -164,7 +161,6 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     from pfnlab.base.progress import beating, working
     from pfnlab.base.units import number_of
     from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-    from pfnlab.hunt.fuzz.coverage import Measure
     from pfnlab.hunt.fuzz.hunt import Hunt
     from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, write_state
     from pfnlab.hunt.fuzz.letters import Cells
@@ -176,7 +172,7 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
 
     accel = accel_named(request.accel)
     cells = Cells.named(request.enumerate, request.cells or ":") if request.enumerate is not None else None
-    measure = _measure(request)
+    by_blocks = _by_blocks(request)
     named = name_machines(specs, request.profile)
     vocabulary = Vocabulary(
         *(request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed),
@@ -185,8 +181,8 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     )
     check_vocabulary(vocabulary)
     chosen = looking_named(request.look) if request.look is not None else None
-    kept = _kept(request, specs, vocabulary, chosen, measure, cells)
-    measure = kept.measure if kept is not None and measure is None else measure or Measure.NONE
+    kept = _kept(request, specs, vocabulary, chosen, by_blocks, cells)
+    by_blocks = by_blocks or (kept is not None and kept.by_blocks)
     wanted = kept.looking if kept is not None else chosen
     if wanted is not None and LookLevel.MEMORY in wanted.levels and any(one.kind == "qemu" for one in named):
         need_lens()
@@ -195,20 +191,19 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
         programs = cells.count
     elif programs is None and request.seconds is None:
         programs = PROGRAMS
-    usual, blocks = MIXED if cells is None else IN_MEMORY, measure is Measure.KERNEL
+    usual = MIXED if cells is None else IN_MEMORY
     with (
-        opened(named, wanted, accel, request.jobs, usual, blocks=blocks) as lab,
+        opened(named, wanted, accel, request.jobs, usual, blocks=by_blocks) as lab,
         working(f"fuzzing {', '.join(specs)}", programs) as work,
         beating(work, _BEAT),
     ):
         state = kept or HuntState(
             *(specs, request.seed or 0, vocabulary),
             looking=lab.looking,
-            measure=measure,
+            by_blocks=by_blocks,
             known_keys=known,
             cells=cells,
         )
-        state.measure = measure
         display = _HuntDisplay(work, state, request.resume, None if programs else request.seconds)
         hunt = Hunt(
             lab.machines,
@@ -233,21 +228,17 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     return result
 
 
-def _measure(request: FuzzRequest) -> Measure | None:
-    """Return the requested coverage, or None for that of the resumed hunt; Misuse if it is impossible."""
-    from pfnlab.hunt.fuzz.coverage import Measure, measure_named
-
-    measure = measure_named(request.coverage) if request.coverage is not None else None
-    if request.no_coverage:
-        if measure not in (None, Measure.NONE):
-            raise Misuse(f"--no-coverage and --coverage {measure} contradict each other: drop one")
-        return Measure.NONE
-    if measure is Measure.KERNEL:
-        if request.on and not any(spec.startswith("qemu:") for spec in request.on):
-            raise Misuse("--coverage kernel needs a kernel: add --on qemu:7.3")
-        if request.accel == "kvm":
-            raise Misuse("--coverage kernel needs an emulated processor: write --accel tcg")
-    return measure
+def _by_blocks(request: FuzzRequest) -> bool:
+    """Return whether kernel blocks are counted; Misuse if they cannot be."""
+    if request.coverage is None:
+        return False
+    if request.coverage != "kernel":
+        raise Misuse(f"there is no coverage {request.coverage!r}: write kernel")
+    if request.on and not any(spec.startswith("qemu:") for spec in request.on):
+        raise Misuse("--coverage kernel needs a kernel: add --on qemu:7.3")
+    if request.accel == "kvm":
+        raise Misuse("--coverage kernel needs an emulated processor: write --accel tcg")
+    return True
 
 
 def _kept(
@@ -255,12 +246,12 @@ def _kept(
     specs: list[str],
     vocabulary: Vocabulary,
     chosen: Looks | None,
-    measure: Measure | None,
+    by_blocks: bool,
     cells: Cells | None,
 ) -> HuntState | None:
     """Return the state to resume, or None for a new hunt; Misuse if the file belongs to another hunt.
 
-    If *chosen*, *measure* or *cells* is None, the value of the hunt is used.
+    If *chosen* or *cells* is None, or *by_blocks* False, the value of the hunt is used.
     """
     from pfnlab.hunt.fuzz.hunt_state import read_state
 
@@ -273,7 +264,7 @@ def _kept(
         seed=state.seed if request.seed is None else request.seed,
         vocabulary=vocabulary,
         looking=chosen or state.looking,
-        measure=measure or state.measure,
+        by_blocks=by_blocks or state.by_blocks,
     )
     was, now = ("" if one is None else one.options for one in (state.cells, cells))
     if was != now or asked.options != state.options:

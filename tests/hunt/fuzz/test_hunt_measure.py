@@ -8,11 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import Bias
-from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ReachedKernel, measure_named
+from pfnlab.hunt.fuzz.coverage import Coverage, ReachedKernel
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
@@ -49,14 +48,14 @@ def machines() -> dict[str, Machine]:
     return {MODEL: ModelMachine("7.2"), KERNEL: Blocks("7.2")}
 
 
-def began(measure: Measure = Measure.KERNEL) -> HuntState:
+def began(*, by_blocks: bool = True) -> HuntState:
     """The beginning of a hunt."""
-    return HuntState([MODEL, KERNEL], 1, Vocabulary(), measure=measure)
+    return HuntState([MODEL, KERNEL], 1, Vocabulary(), by_blocks=by_blocks)
 
 
-def hunted(programs: int, measure: Measure = Measure.KERNEL) -> HuntState:
+def hunted(programs: int, *, by_blocks: bool = True) -> HuntState:
     """A hunt of so many programs."""
-    state = began(measure)
+    state = began(by_blocks=by_blocks)
     Hunt(machines(), state).run(programs=programs)
     return state
 
@@ -78,7 +77,7 @@ def test_blocks_keep_nothing_where_they_are_not_the_measure() -> None:
     plain = HuntState([MODEL, KERNEL], 1, Vocabulary())
     Hunt({MODEL: ModelMachine("7.2"), KERNEL: ModelMachine("7.2")}, plain).run(programs=40)
 
-    state = hunted(40, Measure.NONE)
+    state = hunted(40, by_blocks=False)
 
     assert plain.prefixes == state.prefixes
 
@@ -87,7 +86,7 @@ def test_kept_programs_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> 
     """Behind the first round programs begin like others than those that new pairs keep."""
     monkeypatch.setattr(rounds, "ROUND", 20)
 
-    by_kernel, by_pairs = hunted(40), hunted(40, Measure.NONE)
+    by_kernel, by_pairs = hunted(40), hunted(40, by_blocks=False)
 
     assert by_pairs.bias.prefixes != by_kernel.bias.prefixes
 
@@ -120,7 +119,7 @@ def test_the_result_counts_blocks_and_functions() -> None:
     assert (len(state.coverage.blocks), 2) == (kernel.blocks, kernel.functions)
     assert (2, len(state.coverage.blocks)) == kernel.files["mm/memory.c"]
     assert f"kernels: {kernel.blocks} blocks in 2 functions" in terminal(part(result))
-    assert None is FuzzResult.of(hunted(4, Measure.NONE)).coverage.kernel
+    assert None is FuzzResult.of(hunted(4, by_blocks=False)).coverage.kernel
 
 
 def test_blocks_are_counted_by_file() -> None:
@@ -141,9 +140,3 @@ def test_blocks_are_new_once() -> None:
     news = [coverage.add_blocks([run]), coverage.add_blocks([run])]
 
     assert [True, False] == news
-
-
-def test_an_unknown_measure() -> None:
-    """It is refused with those there are."""
-    with pytest.raises(Misuse, match="write kernel or none"):
-        measure_named("branches")

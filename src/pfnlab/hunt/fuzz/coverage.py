@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from pfnlab.base.errors import Misuse
 from pfnlab.base.processes import Processes
 from pfnlab.base.result import ALWAYS, Count
 from pfnlab.hunt.fuzz.call_kinds import pairs_of
@@ -28,27 +26,6 @@ if TYPE_CHECKING:
 
 #: Every word that an event in a step can begin with.
 WORDS = frozenset(word for word, _ in EVENTS.values())
-
-
-class Measure(StrEnum):
-    """A kind of coverage; a program that adds to it becomes a prefix of later programs.
-
-    Pairs of operations always count.
-    """
-
-    KERNEL = "kernel"
-    NONE = "none"
-
-
-def measure_named(name: str) -> Measure:
-    """The measure with this name.
-
-    :raises Misuse: if there is no such measure
-    """
-    try:
-        return Measure(name)
-    except ValueError:
-        raise Misuse(f"there is no coverage {name!r}: write kernel or none") from None
 
 
 class Coverage(msgspec.Struct):
@@ -167,7 +144,7 @@ def coverage_of(state: HuntState) -> ReachedCoverage:
         under={name: _under(state, name) for name in possible},
         words=(len(words), len(WORDS)),
         never=tuple(sorted(WORDS - words)),
-        kernel=ReachedKernel.of(coverage.blocks) if state.measure is Measure.KERNEL else None,
+        kernel=ReachedKernel.of(coverage.blocks) if state.by_blocks else None,
     )
 
 

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 
 from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines, AskedProgram, Weighed, weigh
-from pfnlab.hunt.fuzz.coverage import Measure, ModelProcesses
+from pfnlab.hunt.fuzz.coverage import ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownRow
 from pfnlab.hunt.fuzz.investigation import Investigation
@@ -162,11 +162,11 @@ class Hunt:
         return max(1 if ends_early else FIRST_PART, self._part // 2)
 
     def _note_runs(self, program: Program, runs: Sequence[Run]) -> None:
-        """Count the blocks that kernels reached; if they are the measure, keep programs with new ones."""
+        """Count the blocks that kernels reached; if programs are kept by them, keep those with new ones."""
         state = self.state
         state.kernels |= {run.machine: run.kernel for run in runs}
         is_new = state.coverage.add_blocks(runs)
-        if is_new and state.measure is Measure.KERNEL:
+        if is_new and state.by_blocks:
             state.prefixes = rounds.with_prefix(state.prefixes, state.next, program)
 
     def _runs_of(self, drawn: rounds.DrawnRound, part: range) -> list[tuple[LookLevel, Weighed]]:

@@ -16,7 +16,7 @@ from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import FindingCause, HuntFinding, causes_of
 from pfnlab.hunt.fuzz.conditions import Bias
-from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ReachedCoverage, coverage_of
+from pfnlab.hunt.fuzz.coverage import Coverage, ReachedCoverage, coverage_of
 from pfnlab.hunt.fuzz.filing import FoundDifference
 from pfnlab.hunt.fuzz.letters import Cells, PrintedCells
 from pfnlab.hunt.fuzz.rounds import Looks
@@ -65,7 +65,7 @@ class HuntState(msgspec.Struct):
     :ivar kinds: the kinds of these reasons; a reason counted by an earlier version has none
     :ivar unfinished: by key, findings whose programs a resumed hunt shrinks further, without runs
     :ivar known: explained violations, by row
-    :ivar measure: the kind of coverage for which programs are kept
+    :ivar by_blocks: programs are kept for new kernel blocks, not for new pairs and words
     :ivar known_keys: keys of the signatures that were filed when the hunt began
     :ivar kernels: the exact kernel or profile of each machine, by name
     :ivar cells: the cells that it enumerates; None if it draws programs
@@ -91,7 +91,7 @@ class HuntState(msgspec.Struct):
     spared: Count = 0
     alarming: Count = 0
     known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
-    measure: Measure = Measure.NONE
+    by_blocks: bool = False
     known_keys: list[str] = msgspec.field(default_factory=list)
     kernels: dict[str, str] = msgspec.field(default_factory=dict)
     cells: Cells | None = None
@@ -115,7 +115,8 @@ class HuntState(msgspec.Struct):
         else:
             names = self.vocabulary.__struct_fields__
             flags = (f"--{name}" for name in names if getattr(self.vocabulary, name))
-            drawn = shell_line(("--seed", str(self.seed), "--coverage", self.measure, *flags))
+            coverage = ("--coverage", "kernel") if self.by_blocks else ()
+            drawn = shell_line(("--seed", str(self.seed), *coverage, *flags))
         machines = shell_line(word for machine in self.machines for word in ("--on", machine))
         return f"{machines} {drawn} --look {self.looking}"
 

@@ -21,7 +21,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_line
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import Bias
-from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ModelProcesses
+from pfnlab.hunt.fuzz.coverage import Coverage, ModelProcesses
 from pfnlab.hunt.fuzz.grammar import draw, is_rare
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel, look_named
@@ -220,10 +220,9 @@ class Drawing:
     def ahead(self, start: int, end: int) -> Iterator[None]:
         """Draw the next round and run it on models while others work on this one.
 
-        If the measure is kernel blocks, the next round depends on this one, so it is not drawn ahead.
+        If programs are kept by blocks, the next round depends on this one, so it is not drawn ahead.
         """
-        by_kernel = self._state.measure is Measure.KERNEL
-        if not self._models.models or start % self.together or end <= start or by_kernel:
+        if not self._models.models or start % self.together or end <= start or self._state.by_blocks:
             yield
             return
         state, drawn = self._state, list[DrawnRound]()
@@ -275,7 +274,7 @@ class Drawing:
         for index, (program, runs) in enumerate(zip(drawn.programs, answers, strict=True), start):
             first = [runs[name] for name in self._models.models[:1]]
             is_new = drawn.coverage.add(program, first)
-            if first and is_new and self._state.measure is not Measure.KERNEL:
+            if first and is_new and not self._state.by_blocks:
                 drawn.prefixes = with_prefix(drawn.prefixes, index, program)
             drawn.runs.append(runs)
 

@@ -132,12 +132,15 @@ class Line:
 
     def word(self, noun: str, example: str) -> str:
         """Read a word, or refuse the line; *noun* names what is expected."""
-        if self.kind != "word":
+        self._need_kind("word", noun, example)
+        return self.take()
+
+    def _need_kind(self, kind: str, noun: str, example: str) -> None:
+        if self.kind != kind:
             problem = (
                 f"{words.quoted(self.next)} is not a valid {noun}" if self.next else f"the {noun} is missing"
             )
             self.fail(f"{problem}: write {example}")
-        return self.take()
 
     def choice(self, noun: str, choices: Collection[str], example: str) -> str:
         """Read one of *choices*, or refuse the line and suggest the nearest one."""
@@ -149,11 +152,7 @@ class Line:
 
     def number_of(self, noun: str, example: str) -> int:
         """Read a whole number, decimal or hexadecimal, or refuse the line."""
-        if self.kind != "number":
-            problem = (
-                f"{words.quoted(self.next)} is not a valid {noun}" if self.next else f"the {noun} is missing"
-            )
-            self.fail(f"{problem}: write {example}")
+        self._need_kind("number", noun, example)
         text = self.next
         if len(text) > 20:
             self.fail("numbers go up to 2^40: write a smaller one")
