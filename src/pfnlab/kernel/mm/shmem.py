@@ -8,14 +8,14 @@ from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.entry import pte_dirty, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_write
 from pfnlab.kernel.hw.pgtable import EntryRun, Page
 from pfnlab.kernel.mm.space import MmStruct
-from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+from pfnlab.kernel.mm.vma import MappedFile, Vma
 
 #: Size of the aligned block of pages that a read maps, where they exist (fault_around_bytes).
 FAULT_AROUND = 16
 
 
 @dataclass(eq=False)
-class ShmemFile(PlainFile):
+class ShmemFile(MappedFile):
     """The file behind one mmap(MAP_SHARED | MAP_ANONYMOUS), shared with children.
 
     :param size: the file size in pages, which is the size of the mmap
@@ -24,28 +24,13 @@ class ShmemFile(PlainFile):
 
     size: int
     pages: dict[int, Page] = field(default_factory=dict)
-    kind: str = "anon"
-    noexec: bool = False
-    write_notify: bool = False
-    has_pfn_mkwrite: bool = False
-    has_page_mkwrite: bool = False
-    own_placement: bool = False
-    placement_errno: int = 0
-    mmap_prepare: bool = False
-    mapping: AddressSpace = "shmem"
-    has_fault: bool = True
-    has_access: bool = False
-    fault_reconstructs: bool = False
-    fault: None = None
-    huge_fault: None = None
-    opened: None = None
-    closed: None = None
-    base_pfn: None = None
-    fsync_errno: int = 0
-    fallocate_errno: int = 0
 
-    def mmap(self, vma: Vma) -> None:
-        """shmem_zero_setup: map nothing yet."""
+    kind = "anon"
+    mapping = "shmem"
+    write_notify = False
+    has_fault = True
+    fsync_errno = 0
+    fallocate_errno = 0
 
     def punch_hole(self, pages: PfnRange) -> None:
         """shmem_truncate_range(): remove these pages, given by offset; they read as zero from now on."""

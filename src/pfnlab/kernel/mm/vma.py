@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.entry import pgprot_modify
@@ -28,64 +28,83 @@ if TYPE_CHECKING:
 AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "export", "vfio", "shmem", "perf"]
 
 
-class MappedFile(Protocol):
-    """A mapping's file, as far as the memory core uses it (S9)."""
+class MappedFile:
+    """A mapping's file, as far as the memory core uses it (S9).
+
+    By default it has no operations: its mappings may be split anywhere, nothing faults, and every first write
+    is allowed.
+
+    :ivar mmap_prepare: it maps in two phases (S4.7), with replaced mappings completely removed in between
+    :ivar fallocate_errno: the errno that MADV_REMOVE returns (S5.9)
+    :ivar fault_reconstructs: its fault handlers restore every entry of a mapping, in a child too (S5.11.1a)
+    :ivar huge_fault: vm_ops->huge_fault: fill an entry above the lowest level; False to use smaller ones
+    :ivar opened: vm_ops->open, called with a copied VMA and its original before the copy can be found
+    :ivar closed: vm_ops->close, and the reference to the file; a VMA releases both
+    :ivar base_pfn: the frame of a mapping's first page, if the driver supplies it; no kernel has this hook
+    """
+
+    mmap_prepare: bool = False
+    fallocate_errno: int = errno.ENODEV
+    fault_reconstructs: bool = False
+    huge_fault: Callable[[Vma, int, int], bool] | None = None
+    opened: Callable[[Vma, Vma], None] | None = None
+    closed: Callable[[Vma], None] | None = None
+    base_pfn: Callable[[Vma], int] | None = None
 
     @property
     def kind(self) -> str:
         """The name used in observations: ``wc uc mem proc``."""
-
-    @property
-    def noexec(self) -> bool:
-        """True if PROT_EXEC is refused and VM_MAYEXEC cleared (S9.2.5)."""
-
-    @property
-    def write_notify(self) -> bool:
-        """True if its vm_ops have page_mkwrite or pfn_mkwrite, so that first writes fault (S5.10.2)."""
-
-    @property
-    def has_pfn_mkwrite(self) -> bool:
-        """True if its vm_ops have pfn_mkwrite, called for the first write to a frame (S6.4.2a)."""
-
-    @property
-    def has_page_mkwrite(self) -> bool:
-        """True if its vm_ops have page_mkwrite, called for the first write to a page (S6.4.2a)."""
-
-    @property
-    def may_split_errno(self) -> int:
-        """The errno with which vm_ops->may_split refuses to split its mappings; 0 if absent (S5.3.1)."""
-
-    @property
-    def own_placement(self) -> bool:
-        """True if it has a get_unmapped_area hook, so mremap only moves its mappings one at a time (S5.8)."""
-
-    @property
-    def placement_errno(self) -> int:
-        """The errno that this hook returns once the file has been removed; 0 before that."""
-
-    @property
-    def mmap_prepare(self) -> bool:
-        """True if it maps in two phases (S4.7), with replaced mappings completely removed in between."""
-
-    @property
-    def fsync_errno(self) -> int:
-        """The result of msync(MS_SYNC): 0 or an errno."""
-
-    @property
-    def fallocate_errno(self) -> int:
-        """The errno that MADV_REMOVE returns (S5.9)."""
+        raise NotImplementedError
 
     @property
     def mapping(self) -> AddressSpace | None:
         """The address space object for its mappings; None if it is not a file (a special mapping)."""
+        return None
 
     @property
-    def has_fault(self) -> bool:
-        """True if its vm_ops have a fault handler, even one that only refuses (like the sysfs wrapper's)."""
+    def noexec(self) -> bool:
+        """True if PROT_EXEC is refused and VM_MAYEXEC cleared (S9.2.5)."""
+        return False
+
+    @property
+    def has_pfn_mkwrite(self) -> bool:
+        """True if its vm_ops have pfn_mkwrite, called for the first write to a frame (S6.4.2a)."""
+        return False
+
+    @property
+    def has_page_mkwrite(self) -> bool:
+        """True if its vm_ops have page_mkwrite, called for the first write to a page (S6.4.2a)."""
+        return False
+
+    @property
+    def write_notify(self) -> bool:
+        """True if it has either of these, so that first writes fault (S5.10.2)."""
+        return self.has_pfn_mkwrite or self.has_page_mkwrite
+
+    @property
+    def may_split_errno(self) -> int:
+        """The errno with which vm_ops->may_split refuses to split its mappings; 0 if absent (S5.3.1)."""
+        return 0
+
+    @property
+    def own_placement(self) -> bool:
+        """True if it has a get_unmapped_area hook, so mremap only moves its mappings one at a time (S5.8)."""
+        return False
+
+    @property
+    def placement_errno(self) -> int:
+        """The errno that this hook returns once the file has been removed; 0 before that."""
+        return 0
+
+    @property
+    def fsync_errno(self) -> int:
+        """The result of msync(MS_SYNC): 0 or an errno."""
+        return errno.EINVAL
 
     @property
     def has_access(self) -> bool:
         """True if its vm_ops have access, through which a debugger can reach frames (generic_access_phys)."""
+        return False
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
@@ -94,29 +113,15 @@ class MappedFile(Protocol):
 
         It may raise a signal instead. The property is None if the file has no handler.
         """
+        return None
+
+    @property
+    def has_fault(self) -> bool:
+        """True if its vm_ops have a fault handler, even one that only refuses (like the sysfs wrapper's)."""
+        return self.fault is not None
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
         """Call page_mkwrite or pfn_mkwrite, if any, which raises a signal if it does not allow the write."""
-
-    @property
-    def huge_fault(self) -> Callable[[Vma, int, int], bool] | None:
-        """vm_ops->huge_fault: fill an entry above the lowest level; return False to use smaller ones."""
-
-    @property
-    def fault_reconstructs(self) -> bool:
-        """True if its fault handlers restore every entry of a mapping, in a child too (S5.11.1a)."""
-
-    @property
-    def opened(self) -> Callable[[Vma, Vma], None] | None:
-        """vm_ops->open, called with a copied VMA and its original before the copy can be found."""
-
-    @property
-    def closed(self) -> Callable[[Vma], None] | None:
-        """vm_ops->close, and the reference to the file; a VMA releases both."""
-
-    @property
-    def base_pfn(self) -> Callable[[Vma], int] | None:
-        """The frame of a mapping's first page, if the driver supplies it; no kernel has this hook."""
 
     def prepare(self, vma: Vma) -> None:
         """The first phase of a two-phase mmap: errors that come before there is a VMA (S4.7.1)."""
@@ -125,66 +130,23 @@ class MappedFile(Protocol):
         """The driver's mmap; raises :class:`~pfnlab.base.errors.ModelledErrno` to refuse."""
 
 
-class PlainFile:
-    """A file whose mappings may be split anywhere, and which allows every first write."""
-
-    @property
-    def may_split_errno(self) -> int:
-        """No may_split: always 0."""
-        return 0
-
-    def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Allow the write."""
-
-    def prepare(self, vma: Vma) -> None:
-        """Do nothing, as there is only one phase."""
-
-
-class SpecialMapping:
+class SpecialMapping(MappedFile):
     """A mapping that the kernel installs in every process (vm_special_mapping): it
     has operations but no file.
 
     It cannot be split, and first writes call no handler.
     """
 
-    kind: str = "special"
-    noexec: bool = False
-    write_notify: bool = False
-    has_pfn_mkwrite: bool = False
-    has_page_mkwrite: bool = False
-    may_split_errno: int = errno.EINVAL
-    own_placement: bool = False
-    placement_errno: int = 0
-    mmap_prepare: bool = False
-    fsync_errno: int = 0
-    fallocate_errno: int = errno.EINVAL
-    mapping: None = None
-    has_fault: bool = True
-    has_access: bool = False
-    huge_fault: None = None
-    fault_reconstructs: bool = False
-    opened: None = None
-    closed: None = None
-    base_pfn: None = None
+    kind = "special"
+    has_fault = True
+    may_split_errno = errno.EINVAL
+    fsync_errno = 0
+    fallocate_errno = errno.EINVAL
 
     @property
     def refuses_remote(self) -> bool:
         """True if its handler fills no entries for other processes."""
         return False
-
-    @property
-    def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """The mapping's fault handler."""
-        return None
-
-    def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Do nothing, as it has no such handler."""
-
-    def prepare(self, vma: Vma) -> None:
-        """Do nothing, as programs cannot map it."""
-
-    def mmap(self, vma: Vma) -> None:
-        """Do nothing, as programs cannot map it."""
 
 
 #: The reasons for VMAs to merge: a VMA's flags changed, it grew, mremap copied it, or it is new.

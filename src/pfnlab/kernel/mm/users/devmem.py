@@ -8,11 +8,11 @@ from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgprot import pgprot_set_cachemode
 from pfnlab.kernel.mm.remap import remap_pfn_range
-from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+from pfnlab.kernel.mm.vma import MappedFile, Vma
 
 
 @dataclass(frozen=True)
-class DevMem(PlainFile):
+class DevMem(MappedFile):
     """An open /dev/mem.
 
     :param sync: opened with O_SYNC, so that mappings request UC- instead of write-back (S1.15)
@@ -21,23 +21,11 @@ class DevMem(PlainFile):
 
     sync: bool
     mmap_prepare: bool
-    kind: str = "mem"
-    mapping: AddressSpace = "iomem"
-    has_fault: bool = False
-    has_access: bool = True
-    fault_reconstructs: bool = False
-    fault: None = None
-    huge_fault: None = None
-    opened: None = None
-    closed: None = None
-    noexec: bool = False
-    write_notify: bool = False
-    has_pfn_mkwrite: bool = False
-    has_page_mkwrite: bool = False
-    own_placement: bool = False
-    placement_errno: int = 0
-    fsync_errno: int = errno.EINVAL
-    fallocate_errno: int = errno.ENODEV
+
+    kind = "mem"
+    mapping = "iomem"
+    write_notify = False
+    has_access = True
 
     def base_pfn(self, vma: Vma) -> int:
         """The offset, which is also the frame number."""

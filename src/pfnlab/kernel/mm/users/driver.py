@@ -33,7 +33,7 @@ from pfnlab.kernel.mm.more.memremap import (
 )
 from pfnlab.kernel.mm.remap import fill, remap_pfn_range
 from pfnlab.kernel.mm.space import MmStruct
-from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+from pfnlab.kernel.mm.vma import AddressSpace, MappedFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, zap_vma_ptes
 
 #: The ordinary pages mapped by kinds that use no device: the first page, and how many.
@@ -60,42 +60,16 @@ def prot_of(vma: Vma, mode: str) -> int:
     return vma.page_prot
 
 
-class DriverDeviceFile(PlainFile):
+class DriverDeviceFile(MappedFile):
     """An open /dev/pfnlab, whatever the way of mapping; offsets are physical pages.
 
     :ivar mode: the cache mode in vm_page_prot
     """
 
     mode: str
-    kind: str = "driver"
-    noexec: bool = False
-    own_placement: bool = False
-    placement_errno: int = 0
-    mmap_prepare: bool = False
+    kind = "driver"
     mapping: AddressSpace = "driver"
-    has_fault: bool = True
-    has_access: bool = True
-    fault_reconstructs: bool = False
-    opened: None = None
-    closed: None = None
-    base_pfn: None = None
-    fsync_errno: int = errno.EINVAL
-    fallocate_errno: int = errno.ENODEV
-
-    @property
-    def has_pfn_mkwrite(self) -> bool:
-        """True if its vm_ops have pfn_mkwrite, which depends on how it maps."""
-        return False
-
-    @property
-    def has_page_mkwrite(self) -> bool:
-        """True if its vm_ops have page_mkwrite, which depends on how it maps."""
-        return False
-
-    @property
-    def write_notify(self) -> bool:
-        """True if it has either of these."""
-        return self.has_pfn_mkwrite or self.has_page_mkwrite
+    has_access = True
 
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap."""
@@ -219,10 +193,7 @@ class BareDriverFile(DriverDeviceFile):
     """An open /dev/pfnlab, for a mapping that is remapped at once and has no vm_ops (S6.2.5a)."""
 
     mode: str
-    has_fault: bool = False
-    has_access: bool = False
-    fault: None = None
-    huge_fault: None = None
+    has_access = False
 
     def _fill(self, vma: Vma) -> None:
         """Remap everything."""

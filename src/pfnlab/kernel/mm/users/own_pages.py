@@ -28,7 +28,6 @@ class OwnPagesFile(DriverDeviceFile):
     how: str
     mode: str
     first: int
-    huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
         """Insert a page for every page of the mapping.

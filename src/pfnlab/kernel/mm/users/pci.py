@@ -9,7 +9,7 @@ from pfnlab.kernel.hw.pgprot import pgprot_device, pgprot_writecombine
 from pfnlab.kernel.hw.physmap import Resource
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.remap import remap_pfn_range
-from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+from pfnlab.kernel.mm.vma import AddressSpace, MappedFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range
 
 
@@ -136,7 +136,7 @@ _SYSFS_FILES: tuple[AddressSpace, ...] = ("uc", "wc")
 
 
 @dataclass(frozen=True)
-class PciBar(PlainFile):
+class PciBar(MappedFile):
     """A BAR opened through one of its interfaces.
 
     :param bar: its pages
@@ -153,13 +153,8 @@ class PciBar(PlainFile):
     fallocate_errno: int
     revoked: bool = True
     device: PciDevice | None = None
-    fault_reconstructs: bool = False
-    fault: None = None
-    huge_fault: None = None
-    opened: None = None
-    closed: None = None
-    noexec: bool = True
-    mmap_prepare: bool = False
+
+    noexec = True
 
     @property
     def kind(self) -> str:
@@ -178,19 +173,12 @@ class PciBar(PlainFile):
         return "wc" if self.write_combine else "uc"
 
     @property
-    def write_notify(self) -> bool:
-        """True if it has page_mkwrite."""
-        return self.has_page_mkwrite
-
-    @property
     def has_page_mkwrite(self) -> bool:
-        """True for sysfs, which wraps the vm_ops; /proc has none (S5.10.2)."""
-        return not self.proc
+        """True for sysfs, which wraps the vm_ops; /proc has none (S5.10.2).
 
-    @property
-    def has_pfn_mkwrite(self) -> bool:
-        """Always False: the wrapper has no pfn_mkwrite, so a frame becomes writable without a call."""
-        return False
+        The wrapper has no pfn_mkwrite, so a frame becomes writable without a call.
+        """
+        return not self.proc
 
     @property
     def has_fault(self) -> bool:

@@ -14,7 +14,7 @@ from pfnlab.kernel.mm.fault import Signal, finish_fault
 from pfnlab.kernel.mm.flags import VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_SHARED, vm_get_page_prot
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.mm.remap import remap_pfn_range
-from pfnlab.kernel.mm.vma import AddressSpace, Vma
+from pfnlab.kernel.mm.vma import MappedFile, Vma
 from pfnlab.kernel.mm.zap import zap_page_range_single
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ LOCKED_PAGES = 129
 
 
 @dataclass(eq=False)
-class PerfFile:
+class PerfFile(MappedFile):
     """An open event; it is disabled, and belongs to the task that opened it.
 
     :param profile: the kernel's rules
@@ -37,20 +37,9 @@ class PerfFile:
 
     profile: Profile
     pages: dict[int, Page] = field(default_factory=dict)
-    kind: str = "perf"
-    mapping: AddressSpace = "perf"
-    write_notify: bool = True
-    own_placement: bool = False
-    placement_errno: int = 0
-    mmap_prepare: bool = False
-    has_access: bool = False
-    fault_reconstructs: bool = False
-    huge_fault: None = None
-    opened: None = None
-    closed: None = None
-    base_pfn: None = None
-    fsync_errno: int = errno.EINVAL
-    fallocate_errno: int = errno.ENODEV
+
+    kind = "perf"
+    mapping = "perf"
 
     @property
     def may_split_errno(self) -> int:
@@ -68,17 +57,9 @@ class PerfFile:
         return not self.profile.perf_maps_ahead
 
     @property
-    def has_fault(self) -> bool:
-        """True if mmap maps nothing."""
-        return not self.profile.perf_maps_ahead
-
-    @property
     def noexec(self) -> bool:
         """Some release made its file system noexec."""
         return self.profile.anon_inodes_noexec
-
-    def prepare(self, vma: Vma) -> None:
-        """Do nothing, as there is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
         """perf_mmap: map the event's page, followed by zero or a power of two data pages.
@@ -119,8 +100,8 @@ class PerfFile:
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:
-        """The fault handler, if there is one."""
-        return self._fault if self.has_fault else None
+        """The fault handler, if mmap maps nothing."""
+        return None if self.profile.perf_maps_ahead else self._fault
 
     def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
         """perf_mmap_fault: return the page to the kernel."""

@@ -20,7 +20,7 @@ from pfnlab.kernel.mm.more.lives import mmget
 from pfnlab.kernel.mm.more.memremap import ioremap, iounmap
 from pfnlab.kernel.mm.processors import Need
 from pfnlab.kernel.mm.remap import remap_pfn_range
-from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+from pfnlab.kernel.mm.vma import MappedFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes
 
 #: The file offset of a BAR's first page, in pages: the high bits are the region index, here BAR2.
@@ -38,7 +38,7 @@ REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 
 
 @dataclass(eq=False)
-class VfioDevice(PlainFile):
+class VfioDevice(MappedFile):
     """The open device; mappings keep it open after its descriptor is closed.
 
     Methods that need the descriptor, ``set_memory``, ``set_power`` and ``reset``,
@@ -71,19 +71,12 @@ class VfioDevice(PlainFile):
     users: int = 0
     filled: list[Vma] = field(default_factory=list)
     zapping: bool = False
-    kind: str = "vfio"
-    mapping: AddressSpace = "vfio"
-    write_notify: bool = False
-    has_pfn_mkwrite: bool = False
-    has_page_mkwrite: bool = False
-    own_placement: bool = False
-    placement_errno: int = 0
-    mmap_prepare: bool = False
-    has_fault: bool = True
-    has_access: bool = False
-    fault_reconstructs: bool = True
-    fsync_errno: int = errno.EINVAL
-    fallocate_errno: int = errno.ENODEV
+
+    kind = "vfio"
+    mapping = "vfio"
+    write_notify = False
+    has_fault = True
+    fault_reconstructs = True
 
     def __post_init__(self) -> None:
         processors = self.kernel.processors

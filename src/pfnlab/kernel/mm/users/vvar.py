@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -54,13 +53,8 @@ class VvarMapping(SpecialMapping):
         """True if other processes must be refused, as VM_IO does not keep them out."""
         return self.profile.vvar_whole
 
-    @property
-    def fault(self) -> Callable[[Vma, int, bool], None]:
-        """vvar_fault."""
-        return self._fault
-
-    def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """Map the page if it exists, otherwise raise SIGBUS. None of the pages is writable."""
+    def fault(self, vma: Vma, vpn: int, write: bool) -> None:
+        """vvar_fault: map the page if it exists, otherwise raise SIGBUS. None of the pages is writable."""
         number = vma.pgoff + vpn - vma.start
         if number not in _existing(self.profile):
             raise Signal("SIGBUS", 2)
