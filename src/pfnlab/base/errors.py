@@ -124,6 +124,21 @@ class Undecided(PfnlabError):
             self.kind = kind
 
 
+def no_rule(what: str) -> Undecided:
+    """The model has no rule for *what*, in words that follow these."""
+    return Undecided(f"the model has no rule for {what}", Why.NO_RULE)
+
+
+def machine_decides(message: str) -> Undecided:
+    """The result depends on the machine; the message says what decides."""
+    return Undecided(message, Why.MACHINE_DECIDES)
+
+
+def no_end(message: str) -> Undecided:
+    """No kernel survives it; the message says what happens to the kernel."""
+    return Undecided(message, Why.NO_END)
+
+
 class MissingTool(Undecided):
     """A program, package or kernel is not installed; the message says exactly how to fix that."""
 

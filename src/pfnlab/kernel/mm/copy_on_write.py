@@ -1,6 +1,6 @@
 """Copy on write: writing to a page that must not be modified in place copies it (S6.4)."""
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import machine_decides, no_rule
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED
 from pfnlab.kernel.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
 from pfnlab.kernel.hw.pgtable import EntryRun, Page
@@ -24,7 +24,7 @@ def do_wp_page(vma: Vma, entry: EntryRun) -> None:
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     page = entry.page
     if entry.level > 1:
-        raise Undecided("the model has no rule for a write to a leaf that is read-only", Why.NO_RULE)
+        raise no_rule("a write to a leaf that is read-only")
     if vma.flags & (VM_SHARED | VM_MAYSHARE):
         reuse = True
         if vma.file is not None:
@@ -48,9 +48,8 @@ def _sole_user(page: Page) -> bool:
     :raises Undecided: if one entry maps it, but a batch may also refer to it because it was in a locked VMA
     """
     if page.mapcount == 1 and page.batched:
-        raise Undecided(
-            "the processor's batch decides whether a page that left locked memory is copied",
-            Why.MACHINE_DECIDES,
+        raise machine_decides(
+            "the processor's batch decides whether a page that left locked memory is copied"
         )
     return page.mapcount == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import machine_decides
 from pfnlab.base.units import PAGE_SHIFT, pages_of
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pat import PatConfig
@@ -57,14 +57,12 @@ class DirectMapModes:
         # The first block always consists of single pages because the ISA hole is in it.
         blocks = frozenset(range(start >> _LEAF_SHIFT, (end - 1 >> _LEAF_SHIFT) + 1)) - {0}
         if processors.held and not blocks <= self._cut:
-            raise Undecided(
-                "the machine decides whether the direct map has a leaf there, which is cut first",
-                Why.MACHINE_DECIDES,
+            raise machine_decides(
+                "the machine decides whether the direct map has a leaf there, which is cut first"
             )
         if processors.held and processors.unflushed is None:
-            raise Undecided(
-                "the machine decides whether the stack of a task that ended is still in TLBs",
-                Why.MACHINE_DECIDES,
+            raise machine_decides(
+                "the machine decides whether the stack of a task that ended is still in TLBs"
             )
         self._cut |= blocks
         if processors.unflushed:

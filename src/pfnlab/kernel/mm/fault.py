@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import machine_decides, no_rule
 from pfnlab.kernel.hw.bits import PAGE_SPECIAL
 from pfnlab.kernel.hw.entry import pte_keyed, pte_mkyoung, pte_present, pte_write, pte_written
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun, Page
@@ -57,19 +57,15 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)
     if remembered is not None and tlb.seems_unused(vpn):
-        raise Undecided(
-            "the processor decides when it marks an entry as accessed that it may remember",
-            Why.MACHINE_DECIDES,
-        )
+        raise machine_decides("the processor decides when it marks an entry as accessed that it may remember")
     if (
         remembered is not None
         and mm.kernel.processors.held
         and tlb.was_spared(vpn)
         and any(translation.start == vpn for translation in tlb.stale(mm.tables))
     ):
-        raise Undecided(
-            "the machine decides whether a processor that was idle at a flush forgets other pages too",
-            Why.MACHINE_DECIDES,
+        raise machine_decides(
+            "the machine decides whether a processor that was idle at a flush forgets other pages too"
         )
     entry = remembered or _walk(mm, tlb, vpn, writes, user)
     content = entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn)
@@ -310,7 +306,7 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     first = vpn - vpn % LEAF_PAGES[2]
     fits = vma.start <= first and first + LEAF_PAGES[2] <= vma.end
     if fits and not vma.special and not vma.mm.tables.has_table(vpn, 1) and _allows_leaves(vma):
-        raise Undecided("the model has no rule for huge pages of ordinary memory", Why.NO_RULE)
+        raise no_rule("huge pages of ordinary memory")
     if not pte_alloc(vma.mm, vpn):
         raise FaultOom(vpn)
     if write:

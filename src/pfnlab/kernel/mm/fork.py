@@ -3,7 +3,7 @@
 import errno
 from typing import NoReturn
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, Undecided, Why, no_rule
 from pfnlab.kernel.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
 from pfnlab.kernel.mm.failures import check_chosen, vm_area_dup
 from pfnlab.kernel.mm.flags import (
@@ -171,9 +171,7 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
     kernel = src.mm.kernel
     if any(src.mm.tables.leaf_around(border) is not None for border in (src.start, src.end)):
         # Smaller leaves are cleared when a VMA is split (S6.3.3).
-        raise Undecided(
-            "the model has no rule for a fork of a VMA with a part of a leaf of 1 GiB", Why.NO_RULE
-        )
+        raise no_rule("a fork of a VMA with a part of a leaf of 1 GiB")
     kernel.tracker.copy_page_range(dst, src)
     # A VMA below it may share a table with it.
     there = src.mm.tables.table_starts(src.start, src.end, present=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import machine_decides
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.kernel.mm.vma import Vma
@@ -169,9 +169,8 @@ class MmuGather:
         tasks = sum(task.mm is self.mm for task in self.mm.kernel.exiting.values())
         own = _OWN_TABLES + _THREAD_TABLES * max(0, tasks - 1)
         if waiting % MAX_TABLE_BATCH + own >= MAX_TABLE_BATCH:
-            raise Undecided(
-                "the page tables of the process's own memory decide whether a full batch of them is flushed",
-                Why.MACHINE_DECIDES,
+            raise machine_decides(
+                "the page tables of the process's own memory decide whether a full batch of them is flushed"
             )
 
     def flush_mmu_tlbonly(self) -> None:

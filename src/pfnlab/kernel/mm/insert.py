@@ -6,7 +6,7 @@ memtype list (S3.2, S4.3).
 
 import errno
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, no_end
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.bits import PAGE_PAT, PAGE_SPECIAL
 from pfnlab.kernel.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
@@ -30,7 +30,7 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = F
     :raises FaultOom: if a leaf is in the table's place, or no table could be allocated
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
-        raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping", Why.NO_END)
+        raise no_end("the kernel stops with BUG: vmf_insert_pfn in a private mapping")
     with vma.mm.kernel.processors.inside("vmf_insert_pfn_prot"):
         try:
             prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, vpn, PfnRange(pfn, pfn + 1), prot)

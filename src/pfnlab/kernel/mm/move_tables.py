@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import no_rule
 from pfnlab.kernel.hw.entry import pte_mksoft_dirty
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.kernel.mm.failures import pte_alloc
@@ -120,11 +120,7 @@ def _check_alone(mm: MmStruct, start: int, end: int) -> None:
     for task in mm.kernel.tasks.values():
         elsewhere = task.mm is mm and task is not mm.kernel.current
         if elsewhere and any(start <= translation.start < end for translation in task.tlb.state()):
-            raise Undecided(
-                "the model has no rule for a leaf of 1 GiB that mremap loses while another thread has "
-                "translations of it",
-                Why.NO_RULE,
-            )
+            raise no_rule("a leaf of 1 GiB that mremap loses while another thread has translations of it")
 
 
 def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:

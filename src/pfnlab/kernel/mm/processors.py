@@ -17,7 +17,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-from pfnlab.base.errors import Defect, Undecided, Why
+from pfnlab.base.errors import Defect, machine_decides
 
 
 class Need(Enum):
@@ -276,9 +276,8 @@ class Processors:
                 and operation.task not in other.behind
                 and (other.changes or changes)
             ):
-                raise Undecided(
-                    "tasks resume at the same time and one changes state: the machine decides what they see",
-                    Why.MACHINE_DECIDES,
+                raise machine_decides(
+                    "tasks resume at the same time and one changes state: the machine decides what they see"
                 )
         behind = frozenset(waiter.task for waiter in self.waiting if not waiter.ready())
         seen.append(_Access(thing, operation, changes, behind))

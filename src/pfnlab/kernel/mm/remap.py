@@ -2,7 +2,7 @@
 
 import errno
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, no_end
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.bits import PAGE_SPECIAL
 from pfnlab.kernel.hw.pgtable import EntryRun
@@ -24,7 +24,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     """
     kernel = vma.mm.kernel
     if not pfns.nr:
-        raise Undecided("the kernel stops with BUG: remap_pfn_range of no pages", Why.NO_END)
+        raise no_end("the kernel stops with BUG: remap_pfn_range of no pages")
     if prepared:
         _remap_pfn_range(vma, start, pfns, prot)
         return
@@ -48,7 +48,7 @@ def _remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.EINVAL)
     if vma.mm.tables.runs(start, end):
-        raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there", Why.NO_END)
+        raise no_end("the kernel stops with BUG: remap_pfn_range over entries that are there")
     if not kernel.profile.remap_prepares_first:
         _prepare(vma, start, pfns)
     if not fill(vma, EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL)):

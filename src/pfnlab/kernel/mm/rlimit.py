@@ -1,6 +1,6 @@
 """A process's memory limits: RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK (S5.14)."""
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import no_rule
 from pfnlab.kernel.mm.flags import VM_SHARED, VM_WRITE
 from pfnlab.kernel.mm.space import MmStruct
 
@@ -38,7 +38,7 @@ def check_own_memory(mm: MmStruct, call: str) -> None:
     :raises Undecided: if a limit applies
     """
     if mm.limit_as is not None or mm.limit_data is not None:
-        raise Undecided(f"the model has no rule for {call} of a process whose memory is limited", Why.NO_RULE)
+        raise no_rule(f"{call} of a process whose memory is limited")
 
 
 def _total_vm(mm: MmStruct) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import no_rule
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.entry import pte_dirty, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_write
 from pfnlab.kernel.hw.pgtable import EntryRun, Page
@@ -95,6 +95,6 @@ def check_offsets_of_device(mm: MmStruct, start: int, end: int) -> None:
     :raises Undecided: if ``[start, end)`` contains such memory
     """
     if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
-        raise Undecided("the model has no rule for remap_file_pages of shared anonymous memory", Why.NO_RULE)
+        raise no_rule("remap_file_pages of shared anonymous memory")
     if any(vma.file is not None and vma.file.mapping == "perf" for vma in mm.vmas_in(start, end)):
-        raise Undecided("the model has no rule for remap_file_pages of a buffer of perf", Why.NO_RULE)
+        raise no_rule("remap_file_pages of a buffer of perf")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, no_rule
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
 from pfnlab.kernel.mm.failures import vm_area_dup
 from pfnlab.kernel.mm.flags import VM_LOCKED
@@ -262,11 +262,7 @@ class MmStruct:
         if not (stays and self.kernel.profile.cut_keeps_gigabyte):
             self.split_leaf(at)
         elif at % TABLE_PAGES[1]:
-            raise Undecided(
-                "the model has no rule for a VMA that is cut inside a leaf of 1 GiB, "
-                "not at a border of 2 MiB",
-                Why.NO_RULE,
-            )
+            raise no_rule("a VMA that is cut inside a leaf of 1 GiB, not at a border of 2 MiB")
 
     def split_leaf(self, at: int) -> None:
         """Clear the whole leaf around page *at*, which is not its first page, and flush at once (S6.3.3)."""

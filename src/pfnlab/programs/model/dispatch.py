@@ -3,7 +3,7 @@
 import errno
 from typing import NamedTuple, assert_never
 
-from pfnlab.base.errors import Defect, ModelledErrno, Undecided, Why
+from pfnlab.base.errors import Defect, ModelledErrno, machine_decides, no_rule
 from pfnlab.base.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.mm.fault import Signal, access
@@ -182,10 +182,7 @@ def _check_offset(task: Task, call: ops.RemapFilePages, places: Places) -> None:
     other_bar = isinstance(file, PciBar) and file.bar != places.devices[call.source.name]
     from_bar = call.via in ("wc", "uc") and file is not None and file.kind not in ("wc", "uc")
     if other_bar or from_bar:
-        raise Undecided(
-            f"where {call.source} by {call.via} is in another file depends on the machine",
-            Why.MACHINE_DECIDES,
-        )
+        raise machine_decides(f"where {call.source} by {call.via} is in another file depends on the machine")
 
 
 def _ask_driver(kernel: Kernel, task: Task, call: device_ops.DriverRequest, places: Places) -> None:
@@ -282,7 +279,7 @@ def _pfns(places: Places, span: Span) -> PfnRange:
 def _mmap(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
     if call.driver is not None and _pgoff(call.via, call.source, places) + call.source.pages > _FRAMES:
-        raise Undecided("the model has no rule for frames past the end of physical addresses", Why.NO_RULE)
+        raise no_rule("frames past the end of physical addresses")
     do_mmap(
         task.mm,
         places.pages(target)[0],
@@ -343,7 +340,7 @@ def _file(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> MappedF
 def _mremap(mm: MmStruct, call: ops.Mremap, places: Places) -> str:
     processors = mm.kernel.processors
     if call.span.name == VVAR and (processors.held or processors.place):
-        raise Undecided("the model has no rule for looking for vvar with a processor to be held", Why.NO_RULE)
+        raise no_rule("looking for vvar with a processor to be held")
     start, end = places.pages(call.span)
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
     remap = Remap(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pfnlab.base.errors import Undecided, Why, errno_name
+from pfnlab.base.errors import Undecided, Why, errno_name, no_rule
 from pfnlab.kernel.mm.kernel import NO_TASK, Kernel
 from pfnlab.kernel.mm.more.lives import bury
 from pfnlab.kernel.mm.processors import Call, Need, Operation
@@ -43,9 +43,7 @@ def refuse_unknown(program: Program, series: str) -> None:
     """
     if program.needs.slot and program.needs.vfio:
         # It waits until these have closed it.
-        raise Undecided(
-            "the model has no rule for a device that comes or goes while vfio-pci has users", Why.NO_RULE
-        )
+        raise no_rule("a device that comes or goes while vfio-pci has users")
     if series_key(series) >= series_key(CONFIRMED[0]):
         return
     subject = next(filter(None, map(_unknown, program.ops)), None)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import Undecided, Why, machine_decides
 from pfnlab.base.units import PAGE_SIZE, PHYSICAL_BITS, PfnRange, phys_to_pfn, than_before
 from pfnlab.kernel.hw.physmap import Resource
 from pfnlab.kernel.hw.platform import Platform, qemu_q35
@@ -192,7 +192,7 @@ class ModelMachine:
             other, _, processors = self._run(program, False, dict(memory), order=order)
             crowded |= processors.crowded
             if other.steps != run.steps:
-                raise Undecided(f"the machine decides {reason}", Why.MACHINE_DECIDES)
+                raise machine_decides(f"the machine decides {reason}")
 
     def _run(
         self, program: Program, check: bool, memory: dict[int, int] | None, *, order: _Order = _IN_TURN

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.errors import no_rule
 from pfnlab.kernel.mm.fork import dup_mmap
 from pfnlab.kernel.mm.rlimit import check_own_memory
 from pfnlab.kernel.mm.space import MmStruct
@@ -67,9 +67,7 @@ def exit_group(kernel: Kernel, task: Task) -> None:
     # exit_mm() comes first: from then on, tasks no longer lead to the address space.
     threads = [thread.comm for thread in kernel.tasks.values() if thread.mm is task.mm]
     if any(operation.task in threads for operation in kernel.processors.under_way):
-        raise Undecided(
-            "the model has no rule for a process that ends while one of its threads waits", Why.NO_RULE
-        )
+        raise no_rule("a process that ends while one of its threads waits")
     kernel.exiting |= {comm: kernel.tasks.pop(comm) for comm in threads}
     kernel.call(task, lambda: _mmput(task.mm))
     for comm in threads:
@@ -86,10 +84,7 @@ def bury(kernel: Kernel, kept: Collection[str] = ()) -> set[str]:
     """
     ended = kernel.doomed - set(kept)
     if ended and kernel.processors.held:
-        raise Undecided(
-            "the model has no rule for the end of a killed process while another processor is held",
-            Why.NO_RULE,
-        )
+        raise no_rule("the end of a killed process while another processor is held")
     for comm in sorted(ended & kernel.tasks.keys()):
         exit_group(kernel, kernel.tasks[comm])
     kernel.doomed -= ended

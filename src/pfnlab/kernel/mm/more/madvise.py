@@ -7,7 +7,7 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, machine_decides, no_rule
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
@@ -286,7 +286,7 @@ def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather
     elif advice in _FLAG_ADVICE and (advice != "hugepage" or not _holds_leaf(vma)):
         _change_flags(vma, start, end, advice)
     else:
-        raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory", Why.NO_RULE)
+        raise no_rule(f"madvise {advice} on anonymous memory")
 
 
 def _holds_leaf(vma: Vma) -> bool:
@@ -321,7 +321,7 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     tlb = MmuGather(mm, "madvise")
     tlb.flushes.tlb_start_vma(tlb, vma)
     if advice == "pageout" and vma.is_shmem and mm.tables.runs(start, end):
-        raise Undecided("the model has no rule for madvise pageout of shared anonymous memory", Why.NO_RULE)
+        raise no_rule("madvise pageout of shared anonymous memory")
     walks = not profile.aging_asks_page_test or mm.kernel.walkers.walk_page_range.walk_page_test(vma)
     if walks and (advice == "cold" or not profile.pageout_keeps_young):
         mm.table_locks.in_pieces(start, end, lambda first, stop: _age_entries(tlb, vma, first, stop))
@@ -351,9 +351,8 @@ def _check_listed(mm: MmStruct, page: Page) -> None:
     """
     processors = mm.kernel.processors
     if processors.driven and page.maker not in ("", processors.task):
-        raise Undecided(
-            "the batch of another processor decides whether a page that was made there seems unused",
-            Why.MACHINE_DECIDES,
+        raise machine_decides(
+            "the batch of another processor decides whether a page that was made there seems unused"
         )
 
 

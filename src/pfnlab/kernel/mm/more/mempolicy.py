@@ -4,7 +4,7 @@ import errno
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, no_rule
 from pfnlab.kernel.mm.flags import VM_IO, VM_PFNMAP
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import DEFAULT_POLICY, Vma
@@ -44,7 +44,7 @@ def _queue_pages_range(vmas: Sequence[Vma], start: int, end: int, policy: str, m
         if ends or any(lower.end < upper.start for lower, upper in pairwise(vmas)):
             raise ModelledErrno(errno.EFAULT)
     elif move and any(_has_pages(vma, start, end) for vma in vmas):
-        raise Undecided("the model has no rule for pages that move to the node they are on", Why.NO_RULE)
+        raise no_rule("pages that move to the node they are on")
 
 
 def _has_pages(vma: Vma, start: int, end: int) -> bool:

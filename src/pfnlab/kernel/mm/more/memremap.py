@@ -2,7 +2,7 @@
 
 import errno
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, no_rule
 from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
 from pfnlab.kernel.hw.bits import PAGE_PAT
 from pfnlab.kernel.hw.cachemode import CacheMode
@@ -57,9 +57,7 @@ def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool 
         kernel.warn_on_once("arch/x86/mm/init_64.c", "prot_sethuge")
     if taken:
         if pfns.nr > SECTION_PAGES:
-            raise Undecided(
-                "the model has no rule for struct pages of several sections that overlap others", Why.NO_RULE
-            )
+            raise no_rule("struct pages of several sections that overlap others")
         kernel.warn_on_once("arch/x86/mm/init_64.c", "add_pages")
         kernel.tracker.memunmap_pages(pfns)
         raise ModelledErrno(errno.EEXIST)

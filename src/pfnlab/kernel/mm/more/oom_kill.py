@@ -2,7 +2,7 @@
 
 import errno
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, machine_decides, no_rule
 from pfnlab.kernel.mm.flags import VM_PFNMAP, VM_SHARED
 from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.kernel.mm.kernel import Kernel, Task
@@ -35,12 +35,11 @@ def _check_stays(kernel: Kernel, task: Task) -> None:
     under_way = kernel.processors.under_way
     operation = next((one for one in under_way if one.task == task.comm), None)
     if sum(other.mm is task.mm for other in kernel.tasks.values()) > 1:
-        raise Undecided("the model has no rule for threads of a process that is killed", Why.NO_RULE)
+        raise no_rule("threads of a process that is killed")
     if operation is None or operation.waits is Need.MMAP_LOCK:
-        raise Undecided(
+        raise machine_decides(
             f"whether a process that was killed still has its memory depends on timing: let {task.comm} be "
-            "held, or wait for another lock than its own mmap_lock",
-            Why.MACHINE_DECIDES,
+            "held, or wait for another lock than its own mmap_lock"
         )
 
 

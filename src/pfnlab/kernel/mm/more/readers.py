@@ -4,7 +4,7 @@ import errno
 from contextlib import suppress
 from typing import NamedTuple
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, machine_decides, no_rule
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.kernel.hw.entry import pte_dirty, pte_present
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun
@@ -310,10 +310,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
             if vpn in (start, vma.start) and not mm.kernel.profile.mincore_walks:
                 split_leaves_between(vma, vpn, min(vma.end, end), walker)
             if not (answers(vma) or mm.kernel.profile.mincore_walks):
-                raise Undecided(
-                    "mincore returns uninitialised bytes for a mapping that the walk skips",
-                    Why.MACHINE_DECIDES,
-                )
+                raise machine_decides("mincore returns uninitialised bytes for a mapping that the walk skips")
             if vma.file is not None and vma.i_mapping is None:
                 # Only the file's owner may see which pages are in memory; without a file, this is
                 # hidden (can_do_mincore).
@@ -341,7 +338,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
         vmas = mm.vmas_in(start, end)
         if not vmas or any(vma.special and not vma.is_anonymous for vma in vmas):
             raise ModelledErrno(errno.EINVAL)
-    raise Undecided("the model has no rule for a userfaultfd on ordinary memory", Why.NO_RULE)
+    raise no_rule("a userfaultfd on ordinary memory")
 
 
 class LockedMemory(NamedTuple):

@@ -3,7 +3,7 @@
 import errno
 from dataclasses import dataclass
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, no_rule
 from pfnlab.base.units import PfnRange, pfn_to_phys
 from pfnlab.kernel.hw.pgprot import pgprot_device, pgprot_writecombine
 from pfnlab.kernel.hw.physmap import Resource
@@ -126,9 +126,7 @@ def plugged(kernel: Kernel, bar: PfnRange) -> None:
 def _check_unclaimed(kernel: Kernel) -> None:
     driver = kernel.driver
     if driver is not None and (driver.resource is not None or driver.held.get("memremap_pages")):
-        raise Undecided(
-            "the model has no rule for a device that comes or goes while a driver claims pages", Why.NO_RULE
-        )
+        raise no_rule("a device that comes or goes while a driver claims pages")
 
 
 #: The resource files for a BAR, in the order in which they are removed.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, machine_decides, no_end, no_rule
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.pgtable import Page
 from pfnlab.kernel.mm.fault import Signal, finish_fault
@@ -84,9 +84,7 @@ class PerfFile(MappedFile):
                 remap_pfn_range(vma, vma.start + number, PfnRange(pfn, pfn + 1), prot)
         except ModelledErrno:
             if self.profile.perf_waits_for_itself:
-                raise Undecided(
-                    "perf_mmap waits for ever for the lock of its buffer, which it holds", Why.NO_END
-                ) from None
+                raise no_end("perf_mmap waits for ever for the lock of its buffer, which it holds") from None
             zap_page_range_single(vma, vma.start, vma.end)
             raise
 
@@ -118,11 +116,10 @@ def open_event(kernel: Kernel) -> PerfFile:
         if this operation is to be held at a flush, because patching flushes
     """
     if kernel.processors.held:
-        raise Undecided("the model has no rule for opening an event while a processor is held", Why.NO_RULE)
+        raise no_rule("opening an event while a processor is held")
     if kernel.processors.place == "flush_tlb_mm_range":
-        raise Undecided(
-            "whether code is patched, with flushes, for an event depends on whether it is the first",
-            Why.MACHINE_DECIDES,
+        raise machine_decides(
+            "whether code is patched, with flushes, for an event depends on whether it is the first"
         )
     return PerfFile(kernel.profile)
 
@@ -132,7 +129,6 @@ def _check_locked(vma: Vma) -> None:
     kernel = vma.mm.kernel
     mapped = [other for task in kernel.processes() for other in task.mm if isinstance(other.file, PerfFile)]
     if sum(other.nr for other in mapped) + vma.nr > LOCKED_PAGES:
-        raise Undecided(
-            f"how many pages beyond {LOCKED_PAGES} a user may lock for perf depends on the processors",
-            Why.MACHINE_DECIDES,
+        raise machine_decides(
+            f"how many pages beyond {LOCKED_PAGES} a user may lock for perf depends on the processors"
         )

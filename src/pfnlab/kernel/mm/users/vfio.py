@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.errors import ModelledErrno, no_end, no_rule
 from pfnlab.base.units import PfnRange, pfn_to_phys
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgprot import pgprot_noncached
@@ -81,9 +81,7 @@ class VfioDevice(MappedFile):
     def __post_init__(self) -> None:
         processors = self.kernel.processors
         if processors.held:
-            raise Undecided(
-                "the model has no rule for opening a vfio-pci device while a processor is held", Why.NO_RULE
-            )
+            raise no_rule("opening a vfio-pci device while a processor is held")
         self.memory_lock = RwLock(processors, Need.MEMORY)
         self.vma_lock = RwLock(processors, Need.VFIO_VMAS)
         # The agent opens the device, which is not observed.
@@ -117,7 +115,7 @@ class VfioDevice(MappedFile):
         first = vma.pgoff - BAR_OFFSET
         shared = bool(vma.flags & VM_SHARED)
         if shared and vma.pgoff >= _REGIONS_END and not self.kernel.profile.vfio_checks_region:
-            raise Undecided("the kernel stops with an oops: vfio-pci maps a region that it lacks", Why.NO_END)
+            raise no_end("the kernel stops with an oops: vfio-pci maps a region that it lacks")
         if not shared or first < 0 or first + vma.nr > self.pages.nr:
             raise ModelledErrno(errno.EINVAL)
         if self.refused:
@@ -172,9 +170,7 @@ class VfioDevice(MappedFile):
             if vma.mm.tables.runs(vpn, vpn + 1):
                 # Another fault, for which this one waited, has filled it.
                 return
-            raise Undecided(
-                "the fault repeats for ever: vfio-pci takes the mapping for filled already", Why.NO_END
-            )
+            raise no_end("the fault repeats for ever: vfio-pci takes the mapping for filled already")
         pfn = self._pfn(vma, vma.start)
         try:
             remap_pfn_range(vma, vma.start, PfnRange(pfn, pfn + vma.nr), vma.page_prot)
@@ -202,7 +198,7 @@ class VfioDevice(MappedFile):
             return False
         if self.memory_lock.contended:
             # The first attempt asks for leaves, under the VMA's own lock instead of mmap_lock.
-            raise Undecided("the model has no rule for a fault of a leaf that waits for a lock", Why.NO_RULE)
+            raise no_rule("a fault of a leaf that waits for a lock")
         with self.memory_lock.read():
             self._check_memory()
             try:
@@ -297,9 +293,7 @@ class VfioDevice(MappedFile):
         if self.open or self.users:
             return
         if self.kernel.processors.held:
-            raise Undecided(
-                "the model has no rule for closing a vfio-pci device while a processor is held", Why.NO_RULE
-            )
+            raise no_rule("closing a vfio-pci device while a processor is held")
         while self.mapped:
             iounmap(self.kernel, self.mapped.pop(0))
         if self.claimed is not None:
@@ -317,10 +311,7 @@ class VfioDevice(MappedFile):
         :raises Undecided: if entries are being removed, and the lock is released and taken again in between
         """
         if self.zapping and self.vma_lock.written:
-            raise Undecided(
-                "the model has no rule for who has vma_lock first while vfio-pci takes entries away",
-                Why.NO_RULE,
-            )
+            raise no_rule("who has vma_lock first while vfio-pci takes entries away")
         return self.vma_lock.write() if self.kernel.profile.vfio_remaps else nullcontext()
 
     def _pfn(self, vma: Vma, vpn: int) -> int:
