@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
+from pfnlab.kernel.policies import flushes, reports, trackers, walkers
 from pfnlab.kernel.policies.profiles import profile_of
 from pfnlab.kernel.policies.seams import PLACES, POLICIES, policy_of, seam_and_place, with_policy
+
+#: Policies that the memory core has as its own: their modules name a class of another name or place.
+OF_THE_CORE = {"none": "NoForcedFlush"}
+
+
+@for_each(
+    ("package", "found"),
+    [
+        (trackers, trackers.TRACKERS),
+        (flushes, flushes.FLUSHES),
+        (walkers, walkers.WALKERS),
+        (reports, reports.REPORTS),
+    ],
+    ids=lambda package: getattr(package, "__name__", "").rpartition(".")[2],
+)
+def test_a_file_in_the_folder_of_a_seam_is_a_policy(package: ModuleType, found: dict[str, type]) -> None:
+    """Its class has the file's name; the folder has no list of them that could lack one."""
+    folder = Path(str(package.__file__)).parent
+    listed = (folder / "__init__.py").read_text(encoding="utf-8")
+
+    classes = {name: cls.__name__.casefold() for name, cls in found.items()}
+
+    names = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    expected = {name: OF_THE_CORE.get(name, name.replace("_", "")).casefold() for name in names}
+    assert expected == classes
+    assert [] == [name for name in names if name in listed or found[name].__name__ in listed]
 
 
 @for_each("seam", POLICIES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from pfnlab.base.errors import machine_decides
 from pfnlab.kernel.hw.pgtable import EntryRun
@@ -235,40 +235,12 @@ def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int,
     return [(low, high - pages + 1, pages) for high, pages, low in sorted(spans)]
 
 
-class NoForcedFlush:
-    """Never force a flush for PFN VMAs: everything waits for tlb_finish_mmu, as before 5.19 (S8.3).
-
-    Other placements document only how they differ from this one.
-    """
-
-    def tlb_gather_mmu(self, tlb: MmuGather) -> None:
-        """Leave the flag clear, as it starts."""
-
-    def tlb_reset_range(self, tlb: MmuGather) -> None:
-        """Leave the flag unchanged."""
-
-    def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Record nothing."""
-
-    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Do not force a flush."""
-
-    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Do not force a flush."""
-
-    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
-        """Do not force a flush."""
-
-    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Do not force a flush."""
-
-
 def is_pfn_vma(vma: Vma) -> bool:
     """True if *vma* may map frames without a reference count (VM_PFNMAP, VM_MIXEDMAP)."""
     return bool(vma.flags & (VM_PFNMAP | VM_MIXEDMAP))
 
 
-class FlushPlacement(Protocol):
+class FlushPlacement:
     """The places where pending flushes of PFN VMAs are forced: one method for each possible place.
 
     The gather's flag ``vma_pfn`` is set, ORed, cleared and read only by the placement.
@@ -302,3 +274,10 @@ class FlushPlacement(Protocol):
 
     def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Called in the free_pgtables loop, before *vma* is unlinked; no kernel flushes here."""
+
+
+class NoForcedFlush(FlushPlacement):
+    """Never force a flush for PFN VMAs: everything waits for tlb_finish_mmu, as before 5.19 (S8.3).
+
+    Other placements document only how they differ from this one.
+    """

@@ -33,8 +33,8 @@ class Tracked(NamedTuple):
     refs: int | None = None
 
 
-class Tracker(Protocol):
-    """The calls that mm makes to a pfnmap tracker: one method per call site.
+class Tracker:
+    """The calls that mm makes to a pfnmap tracker: one method per call site, which records nothing here.
 
     :cvar END_MATCH: in memtype lists of its time, a free may shrink an entry that ends at
         the same address (S2.4.4)
@@ -55,6 +55,7 @@ class Tracker(Protocol):
         :return: the protection to use, containing the granted cache mode
         :raises ModelledErrno: if the mapping is refused
         """
+        return prot
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """Called if filling fails after the tracker agreed; the entries have been removed again."""
@@ -69,6 +70,7 @@ class Tracker(Protocol):
         :return: the protection to use, as for :meth:`remap_pfn_range`
         :raises ModelledErrno: the memtype list's error
         """
+        return prot
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
         """Called when the struct pages for *pfns* are being removed."""
@@ -81,6 +83,7 @@ class Tracker(Protocol):
         :return: the protection to use, containing the granted cache mode
         :raises ModelledErrno: to refuse, which leads to SIGBUS for a page, and to smaller entries for a leaf
         """
+        return prot
 
     def may_split(self, vma: Vma, at: int) -> None:
         """Called when a VMA is about to be split at page *at* because part of it is
@@ -128,6 +131,7 @@ class Tracker(Protocol):
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """The reservations recorded for *vmas*, which are all existing VMAs in the given order."""
+        return []
 
     def _check(self, vmas: list[Vma]) -> None:
         """Assert the tracker's own invariants over all existing VMAs."""

@@ -66,7 +66,8 @@ def check_own(kernel: Kernel) -> None:
     :raises PolicyError: if an invariant is violated
     """
     tracker = kernel.tracker
-    if isinstance(tracker, Guard) or has_own_check(type(tracker)):
+    kind: type = type(tracker)
+    if isinstance(tracker, Guard) or has_own_check(kind):
         with own_mistakes():
             tracker._check(kernel.vmas())
 

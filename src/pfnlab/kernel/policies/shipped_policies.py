@@ -1,10 +1,16 @@
-"""The policies that come with pfnlab: modules in one folder per seam, each described by its docstring."""
+"""The policies that come with pfnlab: modules in one folder per seam, each described by its docstring.
+
+A module defines one policy, its last class.
+"""
 
 import ast
+import inspect
 from collections.abc import Iterator
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import NamedTuple
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_FOLDER = Path(__file__).parent
 
 
 class Policy(NamedTuple):
@@ -16,16 +22,22 @@ class Policy(NamedTuple):
     source: str
 
 
+def policies_in(folder: str) -> dict[str, Any]:
+    """The classes of the policies in a seam's folder, e.g. ``trackers``, by name."""
+    modules = {path.stem: import_module(f"{__package__}.{folder}.{path.stem}") for path in _modules(folder)}
+    return {
+        name: [cls for cls in vars(module).values() if inspect.isclass(cls)][-1]
+        for name, module in modules.items()
+    }
+
+
 def all_policies() -> Iterator[Policy]:
     """Return all policies, by seam and name."""
-    for seam in sorted(files("pfnlab.kernel.policies").iterdir(), key=_name):
-        if seam.is_dir() and seam.joinpath("__init__.py").is_file():
-            for module in sorted(seam.iterdir(), key=_name):
-                if module.name.endswith(".py") and module.name != "__init__.py":
-                    source = module.read_text(encoding="utf-8")
-                    says = ast.get_docstring(ast.parse(source)) or ""
-                    yield Policy(seam.name, module.name.removesuffix(".py"), says, source)
+    for seam in sorted(path.parent.name for path in _FOLDER.glob("*/__init__.py")):
+        for path in _modules(seam):
+            source = path.read_text(encoding="utf-8")
+            yield Policy(seam, path.stem, ast.get_docstring(ast.parse(source)) or "", source)
 
 
-def _name(entry: Traversable) -> str:
-    return entry.name
+def _modules(folder: str) -> list[Path]:
+    return sorted((_FOLDER / folder).glob("[!_]*.py"))

@@ -5,6 +5,4 @@ lets the driver free the frames, which stale translations can still reach for a 
 """
 
 # The gather's own default.
-from pfnlab.kernel.mm.gather import NoForcedFlush
-
-__all__ = ["NoForcedFlush"]
+from pfnlab.kernel.mm.gather import NoForcedFlush as NoForcedFlush

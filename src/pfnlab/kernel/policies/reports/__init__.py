@@ -3,12 +3,6 @@
 from collections.abc import Callable
 
 from pfnlab.kernel.mm.freed_in_vain import FreedInVain
-from pfnlab.kernel.policies.reports.pr_err import PrErr
-from pfnlab.kernel.policies.reports.pr_info import PrInfo
-from pfnlab.kernel.policies.reports.warn_on_once import WarnOnOnce
+from pfnlab.kernel.policies.shipped_policies import policies_in
 
-REPORTS: dict[str, Callable[[], FreedInVain]] = {
-    "pr_info": PrInfo,
-    "pr_err": PrErr,
-    "warn_on_once": WarnOnOnce,
-}
+REPORTS: dict[str, Callable[[], FreedInVain]] = policies_in("reports")

@@ -4,6 +4,4 @@ It only shows in the log, and does not stop test systems.
 """
 
 # The memtype list's default.
-from pfnlab.kernel.mm.freed_in_vain import PrInfo
-
-__all__ = ["PrInfo"]
+from pfnlab.kernel.mm.freed_in_vain import PrInfo as PrInfo

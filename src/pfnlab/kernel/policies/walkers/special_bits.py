@@ -5,6 +5,4 @@ private PFN mapping's copied pages are found like any others.
 """
 
 # mm's default.
-from pfnlab.kernel.mm.walk_policy import SpecialBits
-
-__all__ = ["SpecialBits"]
+from pfnlab.kernel.mm.walk_policy import SpecialBits as SpecialBits
