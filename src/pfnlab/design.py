@@ -21,7 +21,6 @@ from pfnlab.kernel.mm.flags import is_cow_mapping as is_cow_mapping
 from pfnlab.kernel.mm.freed_in_vain import FreedInVain as FreedInVain
 from pfnlab.kernel.mm.gather import FlushPlacement as FlushPlacement
 from pfnlab.kernel.mm.gather import MmuGather as MmuGather
-from pfnlab.kernel.mm.gather import NoForcedFlush as NoForcedFlush
 from pfnlab.kernel.mm.gather import is_pfn_vma as is_pfn_vma
 from pfnlab.kernel.mm.kernel import Kernel as Kernel
 from pfnlab.kernel.mm.kernel import Task as Task
@@ -54,6 +53,7 @@ from pfnlab.kernel.policies.flushes.gather_v2_junk import GatherV2Junk as Gather
 from pfnlab.kernel.policies.flushes.gather_v3 import GatherV3 as GatherV3
 from pfnlab.kernel.policies.flushes.gather_v4 import GatherV4 as GatherV4
 from pfnlab.kernel.policies.flushes.gather_v5 import GatherV5 as GatherV5
+from pfnlab.kernel.policies.flushes.none import NoForcedFlush as NoForcedFlush
 from pfnlab.kernel.policies.reports.pr_err import PrErr as PrErr
 from pfnlab.kernel.policies.reports.pr_info import PrInfo as PrInfo
 from pfnlab.kernel.policies.reports.warn_on_once import WarnOnOnce as WarnOnOnce
