@@ -1,7 +1,7 @@
 """One check: a model, a scope and properties, and the verdict of the search on each property."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -157,16 +157,10 @@ SHOWN_APART = (
 )
 
 
-class RemoteSearch(Protocol):
-    """Searches a model elsewhere, with the same result as :func:`pfnlab.checker.search.explore.explore`."""
-
-    def __call__(
-        self,
-        model: KernelModel,
-        predicates: Sequence[Property[Any]],
-        selection: Sequence[Question],
-        depth: int | None,
-    ) -> Exploration[Any]: ...
+#: Searches a model elsewhere, with the same result as :func:`pfnlab.checker.search.explore.explore`.
+RemoteSearch = Callable[
+    [KernelModel, Sequence[Property[Any]], Sequence[Question], int | None], Exploration[Any]
+]
 
 
 def depth_of(scope: Scope | RaceScope, limits: CheckLimits) -> int | None:

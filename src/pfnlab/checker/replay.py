@@ -18,7 +18,7 @@ from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.inert import shell_line, shell_words
 from pfnlab.base.result import ALWAYS, Outcome, Result
 from pfnlab.base.units import number_of
-from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, race_properties, told_free_by_op
+from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, race_properties
 from pfnlab.checker.races.turns import Turn
 from pfnlab.checker.scopes.domain import KernelModel
 from pfnlab.checker.scopes.moment import StateView
@@ -193,11 +193,7 @@ class ProgramReplay:
     def on(self, machine: str) -> Sequence[JudgedStep]:
         """The steps on *machine*, which is a model."""
         model_machine = _model_machine(machine)
-        if self.question is told_free:
-            answers = told_free_by_op(model_machine, self.program)
-            kept = [None if answer is None else not answer for answer in answers]
-            return _until_broken(list(op_lines(self.program)), kept)
-        if self.program.needs.held:
+        if self.question is told_free or self.program.needs.held:
             answers = answers_by_op(model_machine, self.program, self.question)
             return _until_broken(list(op_lines(self.program)), answers)
         templates = tuple(map(Template, self.program.ops))

@@ -6,14 +6,13 @@ read: the last store to one counts, as long as nothing else can have changed it.
 
 from collections.abc import Iterator, Mapping
 
-from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces
+from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces, device_page_at
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.runs.kernel_property import KernelProperty, Loss
 from pfnlab.programs.runs.observation import MemoryObservation, PageData, PteSeen, Step
-from pfnlab.programs.runs.pte_text import RAM
 
 #: A location: task, area, and page in the area.
 _Place = tuple[str, str, int]
@@ -207,8 +206,7 @@ class PageContents:
         # The property of a new page at a location, and its possible contents; empty if these are unknown.
         assert self._pages is not None
         task, area, number = place
-        span = Span(area, number, number + 1)
-        vma = next(iter(spaces.vmas.overlapping(task, span)), None)
+        span, vma = Span(area, number, number + 1), spaces.vmas.at(*place)
         if vma is None or not vma.perms.endswith("p"):
             return "", []
         if isinstance(op.call, Fork) and op.call.child == task:
@@ -220,9 +218,9 @@ class PageContents:
         if copied is not None:
             return copied_whole.name, [copied.data, *([_ZEROS] if anew and vma.file == "anon" else [])]
         run = next((run for run in self._ptes if run.task == task and run.span.meets(span)), None)
-        target = run.target if run is not None and run.table_entry.maps else None
-        if target is not None and target != RAM and run is not None and not anew:
-            stored = self._stored.get((target.name, target.start + number - run.span.start))
+        frame = device_page_at(run, number) if run is not None and run.table_entry.maps else None
+        if frame is not None and not anew:
+            stored = self._stored.get(frame)
             return copied_whole.name, [] if stored is None else [(stored[0], None)]
         if vma.file == "anon" and not isinstance(op.call, Mremap):
             return fresh_zero.name, [_ZEROS]
@@ -314,7 +312,7 @@ def _writable_twice(
         if task != call.child or parents is None or parents.pfn != page.pfn or not _is_private(place, spaces):
             continue
         for owner in (process, task):
-            run = next(iter(spaces.ptes.overlapping(owner, Span(area, number, number + 1))), None)
+            run = spaces.ptes.at(owner, area, number)
             if run is not None and "RW" in run.table_entry.flags:
                 shared = f"{_named((owner, area, number))} may be written, and {process} and {task} share it"
                 yield private_kept.name, shared
@@ -332,11 +330,8 @@ def _is_clock(place: _Place, spaces: SeenSpaces) -> bool:
 
 def _frame(place: _Place, ptes: PlaceIndex[PteSeen]) -> tuple[str, int] | None:
     # The device page mapped at a location.
-    task, area, number = place
-    run = next(iter(ptes.overlapping(task, Span(area, number, number + 1))), None)
-    if run is None or run.target is None or run.target == RAM or not run.table_entry.maps:
-        return None
-    return run.target.name, run.target.start + number - run.span.start
+    run = ptes.at(*place)
+    return None if run is None or not run.table_entry.maps else device_page_at(run, place[2])
 
 
 def _equal(held: _Held, expected: _Held) -> bool:

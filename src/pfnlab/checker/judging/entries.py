@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.observed_spaces import Layout, PlaceIndex, SeenEntry, SeenSpaces, entries_in
+from pfnlab.checker.judging.observed_spaces import (
+    Layout,
+    PlaceIndex,
+    SeenEntry,
+    SeenSpaces,
+    entries_in,
+    target_at,
+)
 from pfnlab.checker.judging.run_judge import evidence_of, of_runs
 from pfnlab.checker.scopes import race_judges, step_judges
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
@@ -168,7 +175,7 @@ def flushed(
         if None in generations or generations[0] != generations[1]:
             # The task is gone, has a different address space, or was flushed.
             continue
-        for span, now in _now(old, ptes):
+        for span, now in ptes.pieces(old.task, old.span):
             if _lost(old, span, now, frames):
                 change = now.entry if now is not None else "nothing"
                 yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, but nothing was flushed"
@@ -198,7 +205,7 @@ def notified(
         if old.task not in notified or not old.table_entry.is_present:
             continue
         at = starts.get(old.span.name, 0)
-        for span, entry in _now(old, ptes):
+        for span, entry in ptes.pieces(old.task, old.span):
             stays = entry is not None and entry.table_entry.is_present
             if stays and entry is not None and not _shows_other(old, span, entry, frames):
                 continue
@@ -221,17 +228,6 @@ def _notified_pages(before: MemoryObservation, after: MemoryObservation) -> dict
     return pages
 
 
-def _now(old: PteSeen, ptes: PlaceIndex[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
-    """The pieces of an earlier run of entries, each with the run it belongs to now."""
-    at = old.span.start
-    for run in ptes.overlapping(old.task, old.span):
-        start, end = max(run.span.start, old.span.start), min(run.span.end, old.span.end)
-        yield Span(old.span.name, start, end), run
-        at = max(at, end)
-    if at < old.span.end:
-        yield Span(old.span.name, at, old.span.end), None
-
-
 def _lost(old: PteSeen, span: Span, now: PteSeen | None, frames: RamFrames | None = None) -> bool:
     """True if a processor that has cached *old* for pages *span* could do more than the page tables allow."""
     if now is None:
@@ -246,13 +242,7 @@ def _shows_other(old: PteSeen, span: Span, now: PteSeen, frames: RamFrames | Non
     """True if pages *span* in a run of entries now show different frames."""
     if old.target == RAM == now.target and frames is not None:
         return frames.differ(old, span, now)
-    return _target_at(old, span.start) != _target_at(now, span.start)
-
-
-def _target_at(run: PteSeen, page: int) -> tuple[str, int] | None:
-    if run.target is None or run.target == RAM:
-        return None if run.target is None else ("ram", 0)
-    return run.target.name, run.target.start + page - run.span.start
+    return target_at(old, span.start) != target_at(now, span.start)
 
 
 @evidence_of(step_judges.fork_whole)
@@ -284,7 +274,7 @@ def fork_changed(before: Step, ptes: PlaceIndex[PteSeen], process: str) -> Itera
     for old in before.ptes or ():
         if old.task != process or not old.table_entry.is_present or not shared.overlapping(process, old.span):
             continue
-        for span, now in _now(old, ptes):
+        for span, now in ptes.pieces(old.task, old.span):
             if now is None or _by_kernel(now) != _by_kernel(old) or _lost(old, span, now):
                 change = now.entry if now is not None else "nothing"
                 yield f"{vma_name(old.task, span)} was {old.entry}, is {change} after a fork"

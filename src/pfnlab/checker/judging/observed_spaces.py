@@ -1,7 +1,7 @@
 """An observed step: the locations of its devices, and its VMAs and entries by location."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -110,6 +110,22 @@ class PlaceIndex(Generic[T]):
         """The objects in the address space of *task* that include a page of *span*, in the given order."""
         return [self.things[index] for index in self.indices(task, span)]
 
+    def at(self, task: str, area: str, page: int) -> T | None:
+        """The first object in the address space of *task* that includes that page; None if there is none."""
+        return next(iter(self.overlapping(task, Span(area, page, page + 1))), None)
+
+    def pieces(self, task: str, span: Span) -> Iterator[tuple[Span, T | None]]:
+        """The pieces of *span*, each with the object that includes it; None where there is none."""
+        at = span.start
+        for thing in self.overlapping(task, span):
+            start, end = max(thing.span.start, span.start), min(thing.span.end, span.end)
+            if at < start:
+                yield Span(span.name, at, start), None
+            yield Span(span.name, start, end), thing
+            at = max(at, end)
+        if at < span.end:
+            yield Span(span.name, at, span.end), None
+
 
 def _ascending(places: Sequence[_Place]) -> bool:
     """True if each comes after the one before it: in the same area, or in an area with a higher number."""
@@ -165,6 +181,19 @@ class SeenEntry(NamedTuple):
     span: Span
     target: Span | None
     entry: TableEntry
+
+
+def target_at(run: PteSeen, page: int) -> tuple[str, int] | None:
+    """The device page that a run of entries shows at a page of its area; ``("ram", 0)`` for all RAM."""
+    target = run.target
+    if target is None or target == RAM:
+        return None if target is None else (RAM.name, 0)
+    return target.name, target.start + page - run.start
+
+
+def device_page_at(run: PteSeen, page: int) -> tuple[str, int] | None:
+    """The same, and None for RAM."""
+    return None if run.target == RAM else target_at(run, page)
 
 
 def entries_in(vma: VmaSeen, ptes: PlaceIndex[PteSeen]) -> list[SeenEntry]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pfnlab.checker.judging.contents import private_kept
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces
+from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces, device_page_at, target_at
 from pfnlab.checker.judging.run_judge import evidence_of, of_runs
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import Ioremap
@@ -26,7 +26,6 @@ from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.runs.kernel_property import Loss
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step
-from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
 #: Interfaces that ask for UC-.
@@ -59,8 +58,7 @@ def reached(step: Step, ptes: PlaceIndex[PteSeen], op: Op, process: str, look: L
     if step.result != "ok" or not isinstance(call, Read | Write):
         return
     span = call.span
-    first_page = Span(span.name, span.start, span.start + 1)
-    now = next(iter(ptes.overlapping(process, first_page)), None)
+    now = ptes.at(process, span.name, span.start)
     entry = now.table_entry if now is not None else _NO_ENTRY
     if look.reads_smaps and (entry.absent, entry.level) == ("none", 3):
         # Reading smaps after the operation has dropped a 1 GiB leaf (S7.5.3).
@@ -90,32 +88,13 @@ def moved_whole(before: Step, step: Step, ptes: PlaceIndex[PteSeen], op: Op, pro
         if not of_range or not run.table_entry.is_present or run.table_entry.level > 1:
             continue
         shift = new.start - call.span.start
-        for part, now in _pieces(ptes, process, Span(new.name, start + shift, end + shift)):
+        for part, now in ptes.pieces(process, Span(new.name, start + shift, end + shift)):
             page = Span(run.area, part.start - shift, part.end - shift)
-            if now is None or _shown(run, page.start) != _shown(now, part.start):
+            was = run.table_entry.mode, target_at(run, page.start)
+            if now is None or was != (now.table_entry.mode, target_at(now, part.start)):
                 is_now = "no entry" if now is None else now.entry
                 yield f"{vma_name(process, page)} was {run.entry}, and {part}, where it moved to, is {is_now}"
                 return
-
-
-def _pieces(ptes: PlaceIndex[PteSeen], task: str, span: Span) -> Iterator[tuple[Span, PteSeen | None]]:
-    """The pieces of a range, each with the run of entries that contains it."""
-    at = span.start
-    for run in ptes.overlapping(task, span):
-        if at < run.start:
-            yield Span(span.name, at, run.start), None
-        start, at = max(run.start, span.start), min(run.end, span.end)
-        yield Span(span.name, start, at), run
-    if at < span.end:
-        yield Span(span.name, at, span.end), None
-
-
-def _shown(run: PteSeen, page: int) -> tuple[str, str, int]:
-    """The cache mode in which an entry shows a page, and the device page."""
-    target = run.target
-    if target is None or target == RAM:
-        return run.table_entry.mode, "" if target is None else target.name, 0
-    return run.table_entry.mode, target.name, target.start + page - run.start
 
 
 @of_runs(
@@ -140,10 +119,10 @@ def stored_privately(step: Step, spaces: SeenSpaces, op: Op, process: str) -> It
     page = Span(call.span.name, call.span.start, call.span.start + 1)
     if not any(vma.perms.endswith("p") for vma in spaces.vmas.overlapping(process, page)):
         return
-    now = next(iter(spaces.ptes.overlapping(process, page)), None)
-    if now is not None and now.target is not None and now.target != RAM:
-        _, device, frame = _shown(now, page.start)
-        yield f"{vma_name(process, page)} is private, took a store, and maps {device}[{frame}]"
+    now = spaces.ptes.at(process, page.name, page.start)
+    target = None if now is None else device_page_at(now, page.start)
+    if target is not None:
+        yield f"{vma_name(process, page)} is private, took a store, and maps {target[0]}[{target[1]}]"
 
 
 @of_runs(
@@ -164,12 +143,13 @@ def looked_up(
     if not isinstance(call, Read | Write) or step.result != "ok" or step.book is None:
         return
     page = Span(call.span.name, call.span.start, call.span.start + 1)
-    vma = next(iter(spaces.vmas.overlapping(process, page)), None)
-    now = next(iter(spaces.ptes.overlapping(process, page)), None)
-    if vma is None or now is None or now.target is None or vma.file != "driver" or vma.offset is None:
+    vma = spaces.vmas.at(process, page.name, page.start)
+    now = spaces.ptes.at(process, page.name, page.start)
+    target = None if now is None else target_at(now, page.start)
+    if vma is None or now is None or target is None or vma.file != "driver" or vma.offset is None:
         return
     hows, entry = history.hows_of(vma.offset), now.table_entry
-    _, name, frame = _shown(now, page.start)
+    name, frame = target
     if not hows or not hows <= _LOOKED_UP or kinds.get(name) != "pci" or entry.level > 1:
         return
     if any(run.task == process and run.span.meets(page) for run in before.ptes or () if run.table_entry.maps):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pfnlab.checker.judging.device_mappings import MODES
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.observed_spaces import Layout
+from pfnlab.checker.judging.observed_spaces import Layout, device_page_at
 from pfnlab.checker.scopes.modes import FrameReach, agree, differing
 from pfnlab.checker.scopes.moment import FrameMode
 from pfnlab.programs.lang.ops import Op, Read, Write
@@ -102,10 +102,8 @@ def _shown(ptes: Sequence[PteSeen], process: str, page: Span) -> Span | None:
     """The device page that a present entry maps at *page*, or None."""
     for run in ptes:
         if run.task == process and run.span.meets(page) and run.table_entry.is_present:
-            if run.target is None or run.target == RAM:
-                return None
-            start = run.target.start + page.start - run.span.start
-            return Span(run.target.name, start, start + 1)
+            target = device_page_at(run, page.start)
+            return None if target is None else Span(target[0], target[1], target[1] + 1)
     return None
 
 

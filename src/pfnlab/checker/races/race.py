@@ -35,6 +35,7 @@ from pfnlab.checker.scopes.modes import modes_agree
 from pfnlab.checker.scopes.moment import StateView, facts_since, warn_again
 from pfnlab.checker.scopes.properties import STATE_QUESTIONS
 from pfnlab.checker.scopes.question import Question, TurnQuestion
+from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.checker.search.exploration import Property
@@ -218,8 +219,8 @@ class RaceModel:
         state, race = path.states(self)[-1], self.scope.races[path.start]
         if state.told_free and question not in STATE_QUESTIONS:
             for held in _with_holds(race, title, asks):
-                answers = told_free_by_op(self.machine, held)
-                if any(answers):
+                answers = answers_by_op(self.machine, held, told_free)
+                if False in answers:
                     return _cut(held, len(answers))
             return None
         if question not in STATE_QUESTIONS or (not state.answers and question is not one_mode):
@@ -252,35 +253,13 @@ def _together(facts: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({*facts, *more})) if more else facts
 
 
-def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None]:
-    """For each operation in a program with a held task, whether it told an owner too early.
-
-    None marks an operation that told no owner while the task was held. An operation without a rule ends the
-    list, e.g. a read by a processor that may have been idle when other pages were flushed (S8.5.3).
-    """
-    platform, devices, _ = place(program)
-    kernel = machine.boot(platform, devices)
-    kernel.start_task(MAIN_TASK)
-    running = ConcurrentExecution(kernel, Places.of(program, devices))
-    driven = driven_pages(program)
-    answers: list[bool | None] = []
-    for op in program.ops:
-        before = translations(kernel)
-        try:
-            outcome = running.step(op)
-        except Undecided:
-            break
-        if isinstance(op.call, UnmapMappingRange) and not running.settled and outcome.result == "ok":
-            answers.append(reached(kernel, revoked(op.call, devices), before, driven))
-        else:
-            answers.append(None)
-    return answers
-
-
 def answers_by_op(machine: ModelMachine, program: Program, question: Question) -> list[bool | None]:
-    """The answers to a state question after each operation in *program*.
+    """The answers to a question after each operation in *program*.
 
-    An answer is None if the question does not apply, or while a task is held (except for cache modes).
+    An answer to a state question is None if the question does not apply, or while a task is held (except for
+    cache modes). An answer to :func:`told_free` is None unless the operation told an owner while a task was
+    held; an operation without a rule ends the list, e.g. a read by a processor that may have been idle when
+    other pages were flushed (S8.5.3).
     """
     platform, devices, whole = place(program)
     kernel = machine.boot(platform, devices)
@@ -289,13 +268,25 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
     running = (
         ConcurrentExecution(kernel, places) if program.needs.held else SequentialExecution(kernel, places)
     )
+    driven = driven_pages(program)
     answers: list[bool | None] = []
     facts: tuple[str, ...] = ()
     for op in program.ops:
+        before = translations(kernel)
         warn_again(kernel)
-        running.step(op)
+        try:
+            outcome = running.step(op)
+        except Undecided:
+            if question is told_free:
+                break
+            raise
         facts = _together(facts, facts_since(kernel.trace))
-        if running.settled:
+        if question is told_free:
+            answer = None
+            if isinstance(op.call, UnmapMappingRange) and not running.settled and outcome.result == "ok":
+                answer = not reached(kernel, revoked(op.call, devices), before, driven)
+            answers.append(answer)
+        elif running.settled:
             answers.append(question.judge(StateView(kernel, facts)))
         else:
             answers.append(modes_agree(kernel) if question is one_mode else None)
@@ -318,15 +309,15 @@ def still_read(program: Program, run: Run) -> bool | None:
 
     None if no task reads it then, because the program was cut before a read without a rule.
     """
-    told_free = False
+    told = False
     for op, step in zip(program.ops, run.steps, strict=False):
         if isinstance(op.call, UnmapMappingRange):
-            told_free = step.result == "ok"
-        elif told_free and isinstance(op.call, Read):
+            told = step.result == "ok"
+        elif told and isinstance(op.call, Read):
             return step.result == "ok"
-        elif told_free and isinstance(op.call, Release):
+        elif told and isinstance(op.call, Release):
             break
-    return None if told_free else False
+    return None if told else False
 
 
 def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:

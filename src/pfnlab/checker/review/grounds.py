@@ -176,6 +176,9 @@ class MadeSetup(NamedTuple):
 #: Every kind on its own, then every kind with every neighbour.
 GROUNDS = tuple((kind, neighbour) for neighbour in NEIGHBOURS for kind in KINDS)
 
+#: The numbers of the grounds of kinds on their own, and of those with neighbours.
+ALONE, BESIDE = range(len(KINDS)), range(len(KINDS), len(GROUNDS))
+
 
 def header(kind: ReviewedMapping) -> str:
     """The header of programs for a kind."""
@@ -196,7 +199,7 @@ def ground(number: int) -> MadeSetup:
     """The ground with that number in :data:`GROUNDS`, built on first use because it takes some 10 ms."""
     kind, neighbour = GROUNDS[number]
     lines = setup(kind, neighbour)
-    program = _parsed(kind, lines)
+    program = parsed(kind, lines)
     assert program is not None, lines
     parts = [
         tuple(filter(None, (_ops(kind, lines, operation, *names) for operation in operations)))
@@ -229,11 +232,12 @@ def _ops(
     if not can_follow(kind, operation[0]):
         return None
     written = [line.format(b=b, c=c) for line in operation]
-    program = _parsed(kind, [*lines, *written])
+    program = parsed(kind, [*lines, *written])
     return None if program is None else program.ops[len(lines) :]
 
 
-def _parsed(kind: ReviewedMapping, lines: list[str]) -> Program | None:
+def parsed(kind: ReviewedMapping, lines: Sequence[str]) -> Program | None:
+    """The program of *lines* on the device and areas of a kind; None if it cannot be written."""
     try:
         return parse(header(kind) + "\n".join(lines) + "\n", "review")
     except ProgramError:

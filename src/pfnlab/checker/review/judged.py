@@ -9,10 +9,10 @@ import msgspec
 from pfnlab.base.errors import Undecided
 from pfnlab.base.own_code import own_mistakes
 from pfnlab.base.units import PAGE_SHIFT, number_of
-from pfnlab.checker.scopes.domain import OperationEffect, performed
+from pfnlab.checker.scopes.domain import effect_of, performed
 from pfnlab.checker.scopes.frozen import freeze
 from pfnlab.checker.scopes.mark import Mark
-from pfnlab.checker.scopes.moment import StateView, accounting_fact, facts_of, warn_again
+from pfnlab.checker.scopes.moment import StateView
 from pfnlab.checker.scopes.properties import QUESTIONS
 from pfnlab.checker.scopes.question import Question
 from pfnlab.checker.scopes.race_judges import no_deadlock
@@ -132,7 +132,10 @@ class JudgedKernel:
         before = self.kernel.failures.allocations
         with own_mistakes():
             try:
-                effect = self._ended() if op is None else performed(self.kernel, self._one_by_one, op)
+                if op is None:
+                    effect = effect_of(self.kernel, self._end)
+                else:
+                    effect = performed(self.kernel, self._one_by_one, op)
             except WaitsForeverError:
                 self.kernel.trace.take()
                 return StepVerdict(
@@ -147,14 +150,9 @@ class JudgedKernel:
         costs = StepCosts(effect.flushes, effect.needless, reserved, allocated)
         return StepVerdict(effect.result, broken, tuple(map(str, effect.log)), costs, seen(self.kernel))
 
-    def _ended(self) -> OperationEffect:
-        warn_again(self.kernel)
-        flushed_before = self.kernel.trace.needless
+    def _end(self) -> str:
         exit_all(self.kernel)
-        events, log = self.kernel.trace.take()
-        needless = self.kernel.trace.needless - flushed_before
-        facts = (*facts_of(log), *accounting_fact(self.kernel))
-        return OperationEffect(END, facts, list(log), events, needless)
+        return END
 
 
 def seen(kernel: Kernel) -> SeenState:

@@ -9,13 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.base.errors import ProgramError
-from pfnlab.checker.review.grounds import GROUNDS, KINDS, ground, header, used_areas
+from pfnlab.checker.review.grounds import ALONE, BESIDE, KINDS, ground, parsed, used_areas
 from pfnlab.checker.review.pairs import OperationPair, claims, owners
 from pfnlab.checker.review.review_result import Form
 from pfnlab.programs.cases.neighbours import NEIGHBOURS
 from pfnlab.programs.lang.ops import Op, Program
-from pfnlab.programs.lang.text import parse
 
 #: Where an operation on the plainest mapping is held: before the flush, before page tables are freed, as the
 #: VMA leaves its file, before entries are cleared. Other mappings: the first two, and the flush after one
@@ -63,17 +61,15 @@ class KernelQuestion(NamedTuple):
 
 def kernel_questions() -> Iterator[KernelQuestion]:
     """Yield every question, stage by stage; the plainest mapping first in each."""
-    alone = [at for at, (_, neighbour) in enumerate(GROUNDS) if neighbour is NEIGHBOURS[0]]
-    beside = [at for at, (_, neighbour) in enumerate(GROUNDS) if neighbour is not NEIGHBOURS[0]]
-    yield from _sequences(0, alone, failing=False)
+    yield from _sequences(0, ALONE, failing=False)
     for stage, pairs in ((1, owners()), (2, claims())):
         for pair in pairs:
             # Neighbours decide which VMA of an operation comes first, so the plainest mapping has them all.
             if pair.neighbour is NEIGHBOURS[0] or pair.kind is _PLAINEST:
                 yield from _schedules(stage, pair)
-    yield from _sequences(3, alone, failing=True)
-    yield from _sequences(4, beside, failing=False)
-    for at in alone:
+    yield from _sequences(3, ALONE, failing=True)
+    yield from _sequences(4, BESIDE, failing=False)
+    for at in ALONE:
         for first in _parts(at, failing=False):
             for second in ground(at).seconds:
                 yield _sequence(5, at, (*first, *second))
@@ -101,8 +97,5 @@ def _schedules(stage: int, pair: OperationPair) -> Iterator[KernelQuestion]:
     holds = _HOLDS if is_plainest else _FEW_HOLDS
     for hold in (*holds, *[_NEXT_FLUSH] * pair.kind.kind.flushes_within):
         lines = [*before, f"hold {hold}: {first}", *beside, "release"]
-        try:
-            program = parse(header(pair.kind) + "\n".join(lines) + "\n", "review")
-        except ProgramError:
-            continue
-        yield KernelQuestion(stage, program, pair.where, "schedule")
+        if (program := parsed(pair.kind, lines)) is not None:
+            yield KernelQuestion(stage, program, pair.where, "schedule")

@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pfnlab.base.errors import ProgramError
 from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import search
 from pfnlab.checker.review.grounds import (
@@ -19,7 +18,7 @@ from pfnlab.checker.review.grounds import (
     MeetingOperations,
     ReviewedMapping,
     can_follow,
-    header,
+    parsed,
     setup,
 )
 from pfnlab.checker.scopes.properties import ALL_OF_RACES
@@ -28,7 +27,6 @@ from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS
 from pfnlab.programs.cases.neighbours import NEIGHBOURS, Neighbour
-from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: All properties that a schedule must satisfy.
@@ -95,9 +93,8 @@ class OperationPair(NamedTuple):
     def race(self) -> Race | None:
         """The pair as a race to search; None if it cannot be written as a program."""
         before, beside = self.lines()
-        try:
-            program = parse(header(self.kind) + "\n".join([*before, *beside]) + "\n", "review")
-        except ProgramError:
+        program = parsed(self.kind, [*before, *beside])
+        if program is None:
             return None
         return Race(program, program.ops[: len(before)], program.ops[len(before) :])
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.checker.races.race import RaceState
-from pfnlab.checker.review.grounds import GROUNDS, ground, ops_text, used_areas
+from pfnlab.checker.review.grounds import ALONE, BESIDE, GROUNDS, ground, ops_text, used_areas
 from pfnlab.checker.review.judged import newly_broken, other_walkers
 from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
@@ -123,19 +123,16 @@ _CORE = 5
 
 def plan() -> list[ReviewPiece]:
     """The pieces of a review, in order."""
-    numbered = list(enumerate(GROUNDS))
-    alone = [number for number, (_, neighbour) in numbered if neighbour is NEIGHBOURS[0]]
-    beside = [number for number, (_, neighbour) in numbered if neighbour is not NEIGHBOURS[0]]
     told = list(owners())
     return [
-        *(ReviewPiece(0, number, doubles=True) for number in alone),
-        *(ReviewPiece(1, number) for number in beside),
+        *(ReviewPiece(0, number, doubles=True) for number in ALONE),
+        *(ReviewPiece(1, number) for number in BESIDE),
         *(ReviewPiece(2, pair=pair) for pair in told if pair.neighbour is NEIGHBOURS[0]),
         *(ReviewPiece(3, pair=pair) for pair in claims()),
         *(ReviewPiece(4, pair=pair) for pair in meetings()),
         *(ReviewPiece(5, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
         *(ReviewPiece(6, pair=pair) for pair in triples()),
-        *(ReviewPiece(7, number, doubles=True) for number in beside),
+        *(ReviewPiece(7, number, doubles=True) for number in BESIDE),
         *(ReviewPiece(8, pair=pair) for pair in pairs()),
     ]
 

@@ -1,9 +1,11 @@
 """The modelled kernel as a search model: states are kernels between operations, steps are operations."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
+
+import msgspec
 
 from pfnlab.base.errors import Defect, PolicyError, Undecided
 from pfnlab.base.own_code import own_mistakes
@@ -301,11 +303,7 @@ def without_rule(unmodelled: Mapping[str, int]) -> list[str]:
 
 def _renamed(op: Op, area: str) -> Op:
     assert isinstance(op.call, Mmap)
-    call = op.call
-    mmap = Mmap(
-        *(area, call.source, call.via, call.shared, call.prot, call.populate, call.locked, None, call.driver)
-    )
-    return Op(mmap, op.task)
+    return Op(msgspec.structs.replace(op.call, name=area, over=None), op.task)
 
 
 def performed(kernel: Kernel, running: SequentialExecution, op: Op) -> OperationEffect:
@@ -313,16 +311,22 @@ def performed(kernel: Kernel, running: SequentialExecution, op: Op) -> Operation
 
     :raises Undecided: if the model has no rule for it
     """
-    warn_again(kernel)
     is_fork = isinstance(op.call, Fork) and op.task in kernel.tasks
     before = _BeforeFork(kernel, op) if is_fork else None
+    effect = effect_of(kernel, lambda: running.step(op).result)
+    if before is None:
+        return effect
+    return effect._replace(facts=(*effect.facts, *before.facts(kernel, effect.result)))
+
+
+def effect_of(kernel: Kernel, step: Callable[[], str]) -> OperationEffect:
+    """The effect of *step*, which returns its result, on *kernel*."""
+    warn_again(kernel)
     flushed_before = kernel.trace.needless
-    result = running.step(op).result
+    result = step()
     events, log = kernel.trace.take()
-    facts = [*facts_of(log), *kernel.trace.take_misuses(), *accounting_fact(kernel)]
-    if before is not None:
-        facts += before.facts(kernel, result)
-    return OperationEffect(result, tuple(facts), list(log), events, kernel.trace.needless - flushed_before)
+    facts = (*facts_of(log), *kernel.trace.take_misuses(), *accounting_fact(kernel))
+    return OperationEffect(result, facts, list(log), events, kernel.trace.needless - flushed_before)
 
 
 class _BeforeFork:
