@@ -32,7 +32,7 @@ def test_each_argument_of_each_tool_was_decided_on() -> None:
         "run": ["programs", "on", "full", "steps", "trace", "compare"],
         "review": ["design", "patch", "base", "seconds"],
         "explain": ["words", "errno", "kernel", "long"],
-        "bugs_list": ["kind", "breaks", "discussion", "series", "reach", "cve", "log"],
+        "bugs_list": ["kind", "breaks", "discussion", "series", "reach", "cve"],
         "bugs_find": ["words", "all"],
         "bugs_show": ["bug"],
         "bugs_affects": ["version", "config", "changelog", "arch", "all"],
@@ -144,7 +144,7 @@ def test_what_is_null_was_not_given() -> None:
     ("name", "arguments"),
     [
         ("bugs_find", {"words": ["--all", "x"]}),
-        ("bugs_list", {"log": "--json"}),
+        ("bugs_list", {"discussion": "--json"}),
         ("discussions_by", {"author": "--json"}),
         ("explain", {"errno": "EINVAL", "words": ["--output", "x"]}),
     ],

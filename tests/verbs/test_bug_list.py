@@ -1,4 +1,4 @@
-"""Lists of bugs: by kind, property, discussion, series, reach, CVE, and a line of a log."""
+"""Lists of bugs: by kind, property, discussion, series, reach and CVE."""
 
 from __future__ import annotations
 
@@ -35,11 +35,6 @@ def test_all_are_listed_where_nothing_is_wished() -> None:
         ({"series": "6.1"}, "A06", "A01"),
         ({"series": "6.12"}, "C12", "A16"),
         ({"series": "7.3"}, "D02", "A06"),
-        # A line of a log, a part of one, and a wording that no family has.
-        ({"log": "x86/PAT: X:7 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"}, "A06", "C01"),
-        ({"log": "map pfn RAM range"}, "C08", "A06"),
-        ({"log": "ioremap error"}, "P03", "A06"),
-        ({"log": "warning in follow_pte"}, "A10", "A06"),
     ],
 )
 def test_a_wish_leaves_some(wish: dict[str, Any], there: str, gone: str) -> None:
@@ -60,7 +55,7 @@ def test_several_wishes_hold_together() -> None:
 
 def test_an_empty_list_says_so() -> None:
     """Not an empty line."""
-    found = listed(BugsRequest(log="nothing prints this"))
+    found = listed(BugsRequest(discussion="nothing"))
 
     assert "No bug in the catalogue matches.\n" == text_of(found.blocks())
 

@@ -1,4 +1,4 @@
-"""The bugs that match a kind, a property, a series or a log line."""
+"""The bugs that match a kind, a property, a series or a reach."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import ALWAYS, PrintedStruct
 from pfnlab.base.spelling import did_you_mean
 from pfnlab.checker.judging.run_properties import PROPERTIES
-from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.diagnosis.messages.family_files import families
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.policies.known_kernels import newest_known
@@ -95,7 +93,6 @@ def _left(wish: BugsRequest) -> Iterator[Bug]:
     reach = _of(wish.reach, [word.value for word in BugReach], "reach")
     breaks = _of(wish.breaks, property_names(), "property")
     point = _newest(wish.series) if wish.series is not None else None
-    printing = _printing(wish.log) if wish.log is not None else ()
     for one in all_bugs():
         if kind not in (None, one.kind) or (reach is not None and BugReach(reach) not in one.reach):
             continue
@@ -104,8 +101,6 @@ def _left(wish: BugsRequest) -> Iterator[Bug]:
         if wish.discussion is not None and not any(wish.discussion in said for said in one.discussion):
             continue
         if wish.cve and not one.cve:
-            continue
-        if wish.log is not None and one.number not in printing:
             continue
         if point is None or one.status(point).word is BugStatusWord.HAS:
             yield one
@@ -128,17 +123,3 @@ def _newest(series: str) -> str:
     if series not in RELEASES:
         raise Misuse(f"no series {series!r}{did_you_mean(series, RELEASES)}")
     return newest_known(series) or series
-
-
-def _printing(log: str) -> set[str]:
-    """Return the numbers of the bugs that print the log line *log*, or a line whose wording contains it."""
-    words = log.casefold()
-    events = explain_line(log).events
-    worded = {one.name for one in families() if any(words in each.text.casefold() for each in one.wording)}
-    found = {number for event in events for number in event.bugs}
-    for one in all_bugs():
-        names = {printed.partition("/")[0] for printed in one.log}
-        outside = any(" " in printed and words in printed.casefold() for printed in one.log)
-        if outside or (not events and names & worded):
-            found.add(one.number)
-    return found

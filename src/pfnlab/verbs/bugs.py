@@ -44,7 +44,6 @@ class BugsRequest(Request, frozen=True, kw_only=True):
         Option("Show only entries that need this kind of access.", "user|privileged|fault|driver|hardware"),
     ] = None
     cve: Annotated[bool, Option("Show only entries with a CVE.")] = False
-    log: Annotated[str | None, Option("Show only entries with this log line or part of one.", "TEXT")] = None
     as_json: AsJson = False
 
 

@@ -46,30 +46,15 @@ class LitmusShowRequest(Request, frozen=True, kw_only=True):
     """Print the text of programs."""
 
     names: LibraryNames
-    form: Annotated[
-        str | None,
-        Option(
-            "A format of `pfnlab export`, e.g. c. Default: the program text.",
-            "c|kselftest|drgn",
-            ("--as",),
-        ),
-    ] = None
 
 
 def perform_show(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
-    """Yield the texts, separated by empty lines; Misuse if there is no such program or format."""
+    """Yield the texts, separated by empty lines; Misuse if there is no such program."""
     from pfnlab.programs.lang.library import library_programs
-    from pfnlab.programs.lang.load import load_program, read_program_text
+    from pfnlab.programs.lang.load import read_program_text
 
     for number, path in enumerate(library_programs(request.names)):
-        if request.form is None:
-            text = read_program_text(path)
-        else:
-            from pfnlab.export.formats import export, one_text
-            from pfnlab.export.subject import Subject
-
-            text = one_text(export(Subject.judged(path.stem, load_program(path)), request.form))
-        yield PlainText("\n" * bool(number) + text)
+        yield PlainText("\n" * bool(number) + read_program_text(path))
 
 
 class CopyRequest(Request, frozen=True, kw_only=True):
