@@ -1,20 +1,30 @@
-"""File calls in an strace log, which link each process's descriptors to device memory.
+"""The state of a traced program, and its calls on files, which link descriptors to device memory.
 
-Each process has an address space, descriptors and a working directory.
+Each process has an address space, descriptors and a working directory. A reader of system calls gets the
+values of the arguments whose kinds its table lists; it returns True if the call is about device memory.
+Otherwise the call is counted as left out.
 """
 
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.following import AddressSpace, Follower
-from pfnlab.export.printed_values import AT_FDCWD, OPEN, bits, descriptor, number, string
+from pfnlab.export import strace_lines as printed
+from pfnlab.export.following import Acting, AddressSpace, Follower, pages_in
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import PHYSICAL, DeviceFile, DeviceWindows, FilePlace, KnownBar, device_file
 from pfnlab.programs.lang.device_ops import VfioReset
+from pfnlab.programs.lang.ops import Call
+from pfnlab.programs.lang.span import Span
+
+#: The distance in pages between a vfio device's BARs in its file.
+VFIO_BAR_PAGES = (1 << 40) // PAGE_SIZE
 
 #: The path of every pidfd.
 PIDFD = "anon_inode:[pidfd]"
@@ -36,6 +46,21 @@ class TracedFile:
     file: DeviceFile | None = None
     combining: bool = False
     process: int | None = None
+
+    def place(self, page: int = 0) -> FilePlace | None:
+        """The device or BAR in which it counts pages; *page* is the offset, for files with several."""
+        if self.file is None:
+            return None
+        match self.file.via:
+            case "devmem":
+                return FilePlace(PHYSICAL)
+            case "proc-uc":
+                return FilePlace(self.file.device)
+            case "driver":
+                return FilePlace(self.file.device, page)
+            case "vfio":
+                return FilePlace(self.file.device, page // VFIO_BAR_PAGES)
+        return FilePlace(self.file.device, self.file.bar)
 
 
 @dataclass
@@ -93,167 +118,222 @@ class TracedTask:
         base = self.folder if folder is None else folder
         return os.path.normpath(os.path.join(base, path)) if path else base
 
-
-#: The PCIIOC_WRITE_COMBINE request, in the forms in which strace prints it.
-_COMBINE = ("PCIIOC_WRITE_COMBINE", "_IOC(_IOC_WRITE, 0x49, 0x3, 0x1043)", "0x50434903")
-
-#: The distance in pages between a vfio device's BARs in its file.
-VFIO_BAR_PAGES = (1 << 40) // PAGE_SIZE
-
-
-def says(call: LoggedCall, more: str = "") -> str:
-    """The comment for an operation: its lines in the log, and its error."""
-    place = f"line {call.line}" if call.begun == call.line else f"lines {call.begun} and {call.line}"
-    return ": ".join(filter(None, (place, ", ".join(filter(None, (call.errno, more))))))
-
-
-class FileCalls:
-    """Reads calls on files.
-
-    Each method returns True if the call is about device memory; otherwise the call is counted as left out.
-
-    :param known: BARs by device, if their sizes are known
-    """
-
-    def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
-        self.follower = Follower()
-        self.windows = DeviceWindows(known)
-        self.calls: dict[str, Callable[[TracedTask, LoggedCall], bool]] = {
-            **dict.fromkeys(("open", "openat", "openat2"), self._open),
-            **dict.fromkeys(("dup", "dup2", "dup3", "fcntl"), self._dup),
-            **dict.fromkeys(("fstat", "newfstatat"), self._stat),
-            **{"close": self._close, "chdir": self._chdir, "lseek": self._lseek, "ioctl": self._ioctl},
-        }
-
-    def unsaid(self, kind: str) -> bool:
-        """Count a call that a program cannot express."""
-        self.follower.unsaid[kind] += 1
-        return True
-
-    def file(self, task: TracedTask, text: str) -> tuple[int, TracedFile] | None:
-        found = descriptor(text)
+    def file(self, text: str) -> TracedFile | None:
+        """The open file of a descriptor as strace prints it."""
+        found = printed.descriptor(text)
         if found is None:
             return None
         fd, path = found
         # A pidfd's process number is printed while the process lives.
         path = PIDFD if path.startswith("pid:") else path
-        known = task.descriptors.files.get(fd)
+        known = self.descriptors.files.get(fd)
         if path and (known is None or (known.path != path and known.file is None)):
-            known = TracedFile(path, 0, device_file(path))
-            task.descriptors.files[fd] = known
-        return None if known is None else (fd, known)
+            known = self.descriptors.files[fd] = TracedFile(path, 0, device_file(path))
+        return known
 
-    def _open(self, task: TracedTask, call: LoggedCall) -> bool:
-        arguments = list(call.arguments)
-        folder = None
-        if call.name != "open" and arguments:
-            at = descriptor(arguments.pop(0))
-            if at is not None and at[0] != AT_FDCWD:
-                known = task.descriptors.files.get(at[0])
-                folder = at[1] or (known.path if known else "/")
-            elif at is not None and at[1]:
-                folder = at[1]
-        named = string(arguments[0]) if arguments else None
-        if named is None or len(arguments) < 2:
-            return False
-        path = task.path(named[0], folder)
-        if not named[1]:
-            return self.unsaid("paths that strace has cut: which file it is cannot be told")
-        file = device_file(path)
-        if call.value is None or call.value < 0:
-            if file is None:
-                return False
-            return self.unsaid(f"open of {path} failed with {call.errno or 'no result'}")
-        if file is None and call.path:
-            # The target of a symbolic link.
-            file = device_file(call.path)
-        words = arguments[1].strip("{}").partition("flags=")[2].partition(",")[0] or arguments[1]
-        flags, _ = bits(words, OPEN)
-        opened = TracedFile(path, flags, file)
-        task.descriptors.set(call.value, opened, cloexec=bool(flags & OPEN["O_CLOEXEC"]))
-        return file is not None
 
-    def _close(self, task: TracedTask, call: LoggedCall) -> bool:
-        found = descriptor(call.arguments[0]) if call.arguments else None
-        if found is None or call.errno:
-            return False
-        file = task.descriptors.files.pop(found[0], None)
-        return file is not None and file.file is not None
+class Trace:
+    """All traced processes, and what is known of the program so far.
 
-    def _dup(self, task: TracedTask, call: LoggedCall) -> bool:
-        words = call.arguments[1:]
-        if call.name == "fcntl" and (not words or not words[0].startswith("F_DUPFD")):
-            return False
-        found = self.file(task, call.arguments[0]) if call.arguments else None
-        if found is None or call.value is None or call.value < 0:
-            return False
-        cloexec = any("CLOEXEC" in word for word in words)
-        task.descriptors.set(call.value, found[1], cloexec=cloexec)
-        return found[1].file is not None
+    :param known: BARs by device, if their sizes are known
+    :ivar tasks: the processes and threads by number; the key None stands for the only one
+    :ivar commands: the program that each task executes, if known
+    :ivar dropped: the number of calls that are not about device memory, by name
+    """
 
-    def _chdir(self, task: TracedTask, call: LoggedCall) -> bool:
-        named = string(call.arguments[0]) if call.arguments else None
-        if named is not None and not call.errno:
-            task.process.folder = task.folder = task.path(named[0])
-        return False
+    def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
+        self.follower = Follower()
+        self.windows = DeviceWindows(known)
+        self.tasks: dict[int | None, TracedTask] = {}
+        self.commands: dict[str, str] = {}
+        self.dropped: Counter[str] = Counter()
 
-    def _stat(self, task: TracedTask, call: LoggedCall) -> bool:
-        found = self.file(task, call.arguments[0]) if call.arguments else None
-        if found is None and call.name == "newfstatat" and len(call.arguments) > 1:
-            return False
-        if found is None or (place := self.place(found[1])) is None:
-            return False
-        empty = call.name == "fstat" or (len(call.arguments) > 1 and call.arguments[1] == '""')
-        for part in call.arguments[-2:] if empty else ():
-            size = part.partition("st_size=")[2].partition(",")[0].rstrip("}")
-            if size and (value := number(size)) is not None:
-                self.windows.size(place, value)
+
+class Reading(NamedTuple):
+    """A call that is being read, and the task that makes it."""
+
+    trace: Trace
+    task: TracedTask
+    call: LoggedCall
+
+    def unsaid(self, kind: str) -> bool:
+        """Count a call that a program cannot express."""
+        self.trace.follower.unsaid[kind] += 1
         return True
 
-    def _lseek(self, task: TracedTask, call: LoggedCall) -> bool:
-        found = self.file(task, call.arguments[0]) if call.arguments else None
-        place = None if found is None else self.place(found[1])
-        if place is None or call.arguments[2:] != ("SEEK_END",) or call.arguments[1] != "0" or not call.value:
-            return False
-        self.windows.size(place, call.value)
+    def said(self, op: Call, more: str = "", whose: TracedTask | None = None, *, weak: bool = False) -> bool:
+        """Add the operation that the call becomes.
+
+        :param whose: the task that the program makes do it, if not the one that did
+        :param weak: it matters only if the task has device memory
+        """
+        self.trace.follower.add((whose or self.task).task, op, self.call.says(more), copied=not weak)
         return True
 
-    @staticmethod
-    def place(file: TracedFile, page: int = 0) -> FilePlace | None:
-        """The device or BAR in which a file counts pages; *page* is the offset, for files with several."""
-        device = file.file
-        if device is None:
+    def acting(self, whose: TracedTask | None = None, more: str = "") -> Acting:
+        """The task that makes the call, on its own memory or that of *whose*."""
+        return Acting(self.task.task, (whose or self.task).space, self.call.says(more))
+
+    def on_pages(self, start: int, length: int, make: Callable[[Span], Call]) -> bool:
+        """Add one operation for each area in a range of bytes; True if there is any."""
+        return self.trace.follower.on_bytes(self.acting(), start, length, make)
+
+    def unsaid_of(self, start: int, length: int, kind: str) -> bool:
+        """Count a call that a program cannot express, if it is about device memory."""
+        met = self.task.space.within(start // PAGE_SIZE, pages_in(start + length))
+        return bool(met) and self.unsaid(kind)
+
+    def owner(self, path: str, name: str) -> TracedTask | None:
+        """The process whose file *name* in ``/proc`` is at *path*."""
+        found = re.fullmatch(rf"/proc/(self|thread-self|[0-9]+)/{name}", path)
+        if found is None:
             return None
-        if device.via == "devmem":
-            return FilePlace(PHYSICAL)
-        if device.via == "proc-uc":
-            return FilePlace(device.device)
-        if device.via == "driver":
-            return FilePlace(device.device, page)
-        if device.via == "vfio":
-            return FilePlace(device.device, page // VFIO_BAR_PAGES)
-        return FilePlace(device.device, device.bar)
+        return self.trace.tasks.get(int(found[1])) if found[1].isdigit() else self.task
 
-    def _ioctl(self, task: TracedTask, call: LoggedCall) -> bool:
-        found = self.file(task, call.arguments[0]) if call.arguments else None
-        request = call.arguments[1] if len(call.arguments) > 1 else ""
-        if request.startswith("VFIO_GROUP_GET_DEVICE_FD") and call.value is not None and call.value >= 0:
-            named = string(call.arguments[2]) if len(call.arguments) > 2 else None
-            device = named[0] if named else f"vfio device {call.value}"
-            task.descriptors.set(call.value, TracedFile(device, 0, DeviceFile("vfio", device)), cloexec=True)
-            return True
-        if found is None or found[1].file is None:
-            return False
-        file, device = found[1], found[1].file.device
-        if request.startswith("VFIO_DEVICE_RESET"):
-            noted = self.windows.noted(device)
-            if noted is None or call.errno:
-                return self.unsaid(
-                    "VFIO_DEVICE_RESET that failed, or of a device of which nothing was mapped"
-                )
-            self.follower.add(task.task, VfioReset(noted), says(call))
-            return True
-        if request.startswith(_COMBINE):
-            file.combining = not call.errno and call.arguments[2:] not in (("0",), ("0x0",), ("NULL",))
-            return True
-        return self.unsaid(f"ioctl {request.partition(' ')[0]} of {file.path}")
+
+#: Reads one kind of argument; None if it is not of that kind, and the call is left out.
+KINDS: dict[str, Callable[[TracedTask, str], Any]] = {
+    "number": lambda _, text: printed.number(text),
+    "length": lambda _, text: printed.number(text) or None,
+    "prot": lambda _, text: printed.prot_letters(printed.bits(text, printed.PROT)[0]),
+    "string": lambda _, text: printed.string(text),
+    "descriptor": lambda _, text: printed.descriptor(text),
+    "file": TracedTask.file,
+    "word": lambda _, text: text,
+}
+
+
+#: The kinds of a call's first arguments (a damaged line has fewer), and the function that gets their values.
+CallReader = tuple[str, Callable[..., bool]]
+
+
+def read(reader: CallReader, now: Reading) -> bool:
+    """Read one call; True if it is about device memory."""
+    kinds, arguments = reader[0].split(), now.call.arguments
+    if len(arguments) < len(kinds):
+        return False
+    values = [KINDS[kind](now.task, text) for kind, text in zip(kinds, arguments, strict=False)]
+    return None not in values and reader[1](now, *values)
+
+
+#: The PCIIOC_WRITE_COMBINE request, in the forms in which strace prints it.
+_COMBINE = ("PCIIOC_WRITE_COMBINE", "_IOC(_IOC_WRITE, 0x49, 0x3, 0x1043)", "0x50434903")
+
+#: The PAGEMAP_SCAN request, likewise.
+_SCAN = ("PAGEMAP_SCAN", "_IOC(_IOC_READ|_IOC_WRITE, 0x66, 0x10, 0x60)", "0xc0606610")
+
+
+def _openat(now: Reading, at: str, named: tuple[str, bool], how: str) -> bool:
+    found = printed.descriptor(at)
+    folder = found[1] if found is not None else ""
+    if found is not None and found[0] != printed.AT_FDCWD and not folder:
+        known = now.task.descriptors.files.get(found[0])
+        folder = known.path if known else "/"
+    return _open(now, named, how, folder or None)
+
+
+def _open(now: Reading, named: tuple[str, bool], how: str, folder: str | None = None) -> bool:
+    path = now.task.path(named[0], folder)
+    if not named[1]:
+        return now.unsaid("paths that strace has cut: which file it is cannot be told")
+    file = device_file(path)
+    if now.call.got is None:
+        return file is not None and now.unsaid(f"open of {path} failed with {now.call.errno or 'no result'}")
+    if file is None and now.call.path:
+        # The target of a symbolic link.
+        file = device_file(now.call.path)
+    words = how.strip("{}").partition("flags=")[2].partition(",")[0] or how
+    flags, _ = printed.bits(words, printed.OPEN)
+    cloexec = bool(flags & printed.OPEN["O_CLOEXEC"])
+    now.task.descriptors.set(now.call.got, TracedFile(path, flags, file), cloexec=cloexec)
+    return file is not None
+
+
+def _close(now: Reading, found: tuple[int, str]) -> bool:
+    file = None if now.call.errno else now.task.descriptors.files.pop(found[0], None)
+    return file is not None and file.file is not None
+
+
+def _dup(now: Reading, file: TracedFile) -> bool:
+    words = now.call.arguments[1:]
+    if now.call.got is None or (now.call.name == "fcntl" and not "".join(words).startswith("F_DUPFD")):
+        return False
+    now.task.descriptors.set(now.call.got, file, cloexec=any("CLOEXEC" in word for word in words))
+    return file.file is not None
+
+
+def _chdir(now: Reading, named: tuple[str, bool]) -> bool:
+    if not now.call.errno:
+        now.task.process.folder = now.task.folder = now.task.path(named[0])
+    return False
+
+
+def _stat(now: Reading, file: TracedFile) -> bool:
+    place = file.place()
+    own = now.call.name == "fstat" or now.call.arguments[1:2] == ('""',)
+    for part in now.call.arguments[-2:] if own else ():
+        size = printed.number(part.partition("st_size=")[2].partition(",")[0].rstrip("}"))
+        if place is not None and size is not None:
+            now.trace.windows.size(place, size)
+    return place is not None
+
+
+def _lseek(now: Reading, file: TracedFile, offset: str, whence: str) -> bool:
+    place = file.place()
+    if place is None or (offset, whence) != ("0", "SEEK_END") or not now.call.value:
+        return False
+    now.trace.windows.size(place, now.call.value)
+    return True
+
+
+def _ftruncate(now: Reading, file: TracedFile) -> bool:
+    said = ", ".join(filter(None, (f"ftruncate of {file.path}", now.call.errno)))
+    return file.file is not None and now.unsaid(said)
+
+
+def _ioctl(now: Reading, fd: str, request: str) -> bool:
+    rest = now.call.arguments[2:]
+    if request.startswith("VFIO_GROUP_GET_DEVICE_FD") and now.call.got is not None:
+        named = printed.string(rest[0]) if rest else None
+        device = named[0] if named else f"vfio device {now.call.got}"
+        opened = TracedFile(device, 0, DeviceFile("vfio", device))
+        now.task.descriptors.set(now.call.got, opened, cloexec=True)
+        return True
+    file = now.task.file(fd)
+    if file is None:
+        return False
+    if request.startswith(_SCAN) and (whose := now.owner(file.path, "pagemap")):
+        why = "PAGEMAP_SCAN, of which strace does not print the range"
+        return bool(whose.space.pieces) and now.unsaid(why)
+    if file.file is None:
+        return False
+    if request.startswith("VFIO_DEVICE_RESET"):
+        noted = now.trace.windows.noted(file.file.device)
+        if noted is None or now.call.errno:
+            return now.unsaid("VFIO_DEVICE_RESET that failed, or of a device of which nothing was mapped")
+        return now.said(VfioReset(noted))
+    if request.startswith(_COMBINE):
+        file.combining = not now.call.errno and rest not in (("0",), ("0x0",), ("NULL",))
+        return True
+    return now.unsaid(f"ioctl {request.partition(' ')[0]} of {file.path}")
+
+
+def readers(rows: Iterable[tuple[str, str, Callable[..., bool]]]) -> dict[str, CallReader]:
+    """The readers by system call, from rows with calls, kinds and function."""
+    return {name: (kinds, act) for names, kinds, act in rows for name in names.split()}
+
+
+#: The calls on files.
+FILE_CALLS = readers(
+    [
+        ("open", "string word", _open),
+        ("openat openat2", "word string word", _openat),
+        ("close", "descriptor", _close),
+        ("dup dup2 dup3 fcntl", "file", _dup),
+        ("chdir", "string", _chdir),
+        ("fstat newfstatat", "file", _stat),
+        ("lseek", "file word word", _lseek),
+        ("ftruncate", "file", _ftruncate),
+        ("ioctl", "word word", _ioctl),
+    ]
+)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.printed_values import MAP
+from pfnlab.export.strace_lines import MAP, MREMAP
 from pfnlab.programs.lang.device_ops import DriverMap
 from pfnlab.programs.lang.ops import Area, Call, Mmap, Mremap, Munmap, Via
 from pfnlab.programs.lang.span import Span
@@ -61,6 +61,19 @@ class MapSource(NamedTuple):
     driver: DriverMap | None = None
 
 
+class MapRequest(NamedTuple):
+    """The other arguments of an mmap, and whether it failed.
+
+    :param at: the resulting page; if the call failed, the requested page, or 0 if none was requested
+    """
+
+    pages: int
+    at: int
+    prot: str
+    flags: int
+    failed: bool
+
+
 class AddressSpace:
     """One process's tracked pages."""
 
@@ -82,6 +95,14 @@ class AddressSpace:
         """Replace the range of *piece* with *piece*."""
         self.clear(piece.start, piece.end)
         self.pieces.append(piece)
+
+
+class Acting(NamedTuple):
+    """Who makes a call, on which memory, and the comment of the operations that it becomes."""
+
+    task: str
+    space: AddressSpace
+    says: str
 
 
 class Follower:
@@ -115,26 +136,12 @@ class Follower:
 
     # mmap
 
-    def mmap(
-        self,
-        task: str,
-        space: AddressSpace,
-        source: MapSource,
-        pages: int,
-        *,
-        at: int,
-        prot: str,
-        flags: int,
-        says: str,
-        failed: bool,
-    ) -> None:
-        """mmap(2).
-
-        :param at: the resulting page; if the call failed, the requested page, or 0 if none was requested
-        """
+    def mmap(self, who: Acting, source: MapSource, request: MapRequest) -> None:
+        """mmap(2)."""
+        space, (pages, at, prot, flags, failed) = who.space, request
         if source.pages is None:
             if not failed:
-                self._cover(task, space, pages, at=at, prot=prot, says=says)
+                self._cover(who, pages, at, prot)
             return
         over: Span | None = None
         name: str | None = None
@@ -143,14 +150,15 @@ class Follower:
             name = None if over else (self._name_at(at) if at else self._free_name())
         else:
             over = self._over(space, at, pages)
-            self._make_room(task, space, at, pages, over, says)
+            self._make_room(who, at, pages, over)
             name = None if over else self._name_at(at)
         if over is None and name is None:
             self.unsaid[f"mmap of device memory: more than {MAX_AREAS} places at once"] += 1
             return
         shared = flags & 3 != MAP["MAP_PRIVATE"]
         words = bool(flags & MAP["MAP_POPULATE"]), bool(flags & MAP["MAP_LOCKED"])
-        self.add(task, Mmap(name, source.pages, source.via, shared, prot, *words, over, source.driver), says)
+        mapped = Mmap(name, source.pages, source.via, shared, prot, *words, over, source.driver)
+        self.add(who.task, mapped, who.says)
         if failed:
             if name is not None:
                 self._bind(name, pages)
@@ -169,21 +177,26 @@ class Follower:
         """The range from page *at* on, in an area that exists in *space* and contains that page."""
         for name in dict.fromkeys(piece.area for piece in space.pieces):
             first = self._starts[name]
-            extent = max(self._bound.get(name, 0), self._declared.get(name, 0))
-            if first <= at < first + extent:
+            if first <= at < first + self._extent(name):
                 start = at - first
-                if start + pages > extent:
-                    self._declared[name] = start + pages
+                self._reach(name, start + pages)
                 return Span(name, start, start + pages)
         return None
 
-    def _make_room(
-        self, task: str, space: AddressSpace, at: int, pages: int, over: Span | None, says: str
-    ) -> None:
+    def _extent(self, name: str) -> int:
+        """The number of pages that an area has so far."""
+        return max(self._bound.get(name, 0), self._declared.get(name, 0))
+
+    def _reach(self, name: str, end: int) -> None:
+        """Declare an area larger if it has to reach page *end*."""
+        if end > self._extent(name):
+            self._declared[name] = end
+
+    def _make_room(self, who: Acting, at: int, pages: int, over: Span | None) -> None:
         """Unmap those tracked pages of other areas that the mapping replaces."""
-        for span in spans_of(space.within(at, at + pages)):
+        for span in spans_of(who.space.within(at, at + pages)):
             if over is None or span.name != over.name:
-                self.add(task, Munmap(span), f"{says}, which maps over these pages")
+                self.add(who.task, Munmap(span), f"{who.says}, which maps over these pages")
 
     def _name_at(self, at: int) -> str | None:
         """A name for an area that starts at page *at*; None if all are in use."""
@@ -196,77 +209,55 @@ class Follower:
     def _is_live(self, name: str) -> bool:
         return any(piece.area == name for space in self._spaces for piece in space.pieces)
 
-    def _cover(self, task: str, space: AddressSpace, pages: int, *, at: int, prot: str, says: str) -> None:
+    def _cover(self, who: Acting, pages: int, at: int, prot: str) -> None:
         """Replace tracked pages with other memory, represented by anonymous memory."""
-        for span in spans_of(space.within(at, at + pages)):
-            anonymous = Span(ANON, 0, span.pages)
-            self.add(task, Mmap(None, anonymous, "anon", False, prot, over=span), f"{says}, other memory")
+        for span in spans_of(who.space.within(at, at + pages)):
+            covered = Mmap(None, Span(ANON, 0, span.pages), "anon", False, prot, over=span)
+            self.add(who.task, covered, f"{who.says}, other memory")
             piece_at = self._starts[span.name] + span.start
-            space.put(FollowedPages(piece_at, piece_at + span.pages, span.name, span.start))
+            who.space.put(FollowedPages(piece_at, piece_at + span.pages, span.name, span.start))
 
     # The other calls
 
-    def ranged(
-        self, task: str, space: AddressSpace, start: int, end: int, make: Callable[[Span], Call], says: str
-    ) -> bool:
-        """Add one operation for each area within pages *start* to *end*; True if there is any."""
-        spans = spans_of(space.within(start, end))
+    def on_bytes(self, who: Acting, at: int, length: int, make: Callable[[Span], Call]) -> bool:
+        """Add one operation for each area within *length* bytes from *at* on; True if there is any."""
+        start, end = at // PAGE_SIZE, pages_in(at + length)
+        spans = spans_of(who.space.within(start, end))
+        more = end - start > sum(span.pages for span in spans)
         for span in spans:
-            more = end - start - sum(each.pages for each in spans)
-            other = "; the call has other pages too" if more > 0 else ""
-            self.add(task, make(span), f"{says}{other}")
+            self.add(who.task, make(span), who.says + "; the call has other pages too" * more)
         return bool(spans)
 
-    def munmap(
-        self, task: str, space: AddressSpace, start: int, end: int, says: str, *, failed: bool
-    ) -> bool:
-        """munmap(2); True if it affects tracked pages."""
-        met = self.ranged(task, space, start, end, Munmap, says)
-        if not failed:
-            space.clear(start, end)
-        return met
-
-    def mremap(
-        self,
-        task: str,
-        space: AddressSpace,
-        old: tuple[int, int],
-        pages: int,
-        flags: tuple[bool, bool, bool],
-        *,
-        to: int | None,
-        says: str,
-    ) -> bool:
+    def mremap(self, who: Acting, start: int, count: int, pages: int, *, flags: int, to: int | None) -> bool:
         """mremap(2); True if it affects tracked pages.
 
-        :param old: the first page, and the number of pages
-        :param flags: maymove, fixed and dontunmap
+        :param start: the first of *count* old pages
         :param to: the resulting page; None if the call failed
         """
-        start, count = old
+        space = who.space
         found = space.within(start, start + max(count, 1))
         if not found:
             return False
         first = found[0]
         span = Span(first.area, first.at, first.at + count)
-        if span.end > max(self._bound.get(first.area, 0), self._declared.get(first.area, 0)):
-            self._declared[first.area] = span.end
-        maymove, _, dontunmap = flags
+        self._reach(first.area, span.end)
+        dontunmap = bool(flags & MREMAP["MREMAP_DONTUNMAP"])
         if to is None or (to == start and not dontunmap):
             # The requested destination is known only if the call succeeded.
-            self.add(task, Mremap(span, pages, maymove, False, dontunmap), says)
+            maymove = bool(flags & MREMAP["MREMAP_MAYMOVE"])
+            self.add(who.task, Mremap(span, pages, maymove, False, dontunmap), who.says)
             if to is not None:
                 self._resized(space, first, start, count, pages)
             return True
         over = self._over(space, to, pages)
         if over is not None and over.meets(span):
             over = None
-        self._make_room(task, space, to, pages, over, says)
+        self._make_room(who, to, pages, over)
         name = None if over else self._name_at(to)
         if over is None and name is None:
             self.unsaid[f"mremap of device memory: more than {MAX_AREAS} places at once"] += 1
             return True
-        self.add(task, Mremap(span, pages, True, True, dontunmap, name, over), says)
+        self.add(who.task, Mremap(span, pages, True, True, dontunmap, name, over), who.says)
         if count and not dontunmap:
             space.clear(start, start + count)
         if name is not None:
@@ -280,9 +271,7 @@ class Follower:
         if pages < count:
             space.clear(start + pages, start + count)
         else:
-            end = first.at + pages
-            if end > max(self._bound.get(first.area, 0), self._declared.get(first.area, 0)):
-                self._declared[first.area] = end
+            self._reach(first.area, first.at + pages)
             space.put(FollowedPages(start, start + pages, first.area, first.at))
 
 

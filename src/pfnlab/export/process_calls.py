@@ -1,182 +1,210 @@
-"""Calls in an strace log that concern other processes, resource limits, or the page map."""
+"""Calls in an strace log that concern processes: their beginning and end, other processes, and limits."""
 
 import re
+from functools import partial
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.file_calls import PIDFD, TracedFile, TracedTask, says
+from pfnlab.export.file_calls import PIDFD, Reading, Trace, TracedFile, TracedTask, readers
 from pfnlab.export.following import pages_in
-from pfnlab.export.memory_calls import MemoryCalls, named
-from pfnlab.export.printed_values import PAGEMAP_SCAN, descriptor, number
-from pfnlab.export.strace_lines import LoggedCall
-from pfnlab.export.windows import KnownBar
+from pfnlab.export.memory_calls import named
+from pfnlab.export.strace_lines import CLONE, bits, descriptor, number, string
 from pfnlab.programs.lang import process_ops
+from pfnlab.programs.lang.ops import Call, Exec, Exit, Fork, Thread
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, ProcessVmReadv, Walk
 
+#: The calls that start a process or thread.
+FORKS = ("fork", "vfork", "clone", "clone3")
+
+#: The argument in which clone returns the child's pidfd: clone uses it for the child's number too.
+_CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile(r"pidfd=\[(\d+)")}
+
 #: Descriptors that refer to the process itself: PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP.
 _SELF = (-10000, -10001)
-
-_PAGEMAP = re.compile(r"/proc/(self|thread-self|[0-9]+)/pagemap")
-#: The PAGEMAP_SCAN request, in the forms in which strace prints it.
-_SCAN = ("PAGEMAP_SCAN", "_IOC(_IOC_READ|_IOC_WRITE, 0x66, 0x10, 0x60)", f"{PAGEMAP_SCAN:#x}")
 
 #: A program's limits by their names in C.
 _LIMITED = {f"RLIMIT_{word.upper()}": word for word in process_ops.LIMITS}
 _NO_LIMIT = ("RLIM_INFINITY", "RLIM64_INFINITY", f"{(1 << 64) - 1}", f"{(1 << 64) - 1:#x}")
 
 
-class ProcessCalls(MemoryCalls):
-    """Reads calls on files, memory and processes; see :class:`FileCalls`."""
-
-    def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
-        super().__init__(known)
-        self._other_ioctl = self.calls["ioctl"]
-        self.calls |= {
-            "process_vm_readv": self._other_memory,
-            "process_vm_writev": self._other_memory,
-            "pidfd_open": self._pidfd_open,
-            "process_madvise": self._process_madvise,
-            "process_mrelease": self._process_mrelease,
-            "setrlimit": self._setrlimit,
-            "prlimit64": self._prlimit,
-            "ioctl": self._scan,
-        }
-
-    def pidfd(self, task: TracedTask, fd: int, pid: int) -> None:
-        """Set *task*'s descriptor *fd* to the process *pid*."""
-        task.descriptors.set(fd, TracedFile(PIDFD, process=pid), cloexec=True)
-
-    def _pidfd_open(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Handle pidfd_open, which counts as device memory if any use of the descriptor does."""
-        named = descriptor(call.arguments[0]) if call.arguments else None
-        if named is not None and call.value is not None and call.value >= 0:
-            self.pidfd(task, call.value, named[0])
+def _fork(now: Reading) -> bool:
+    if not now.call.got:
         return False
+    flags = CLONE["CLONE_VM"] | CLONE["CLONE_VFORK"] if now.call.name == "vfork" else 0
+    for word in now.call.arguments:
+        if "flags=" in word:
+            flags = bits(word.partition("flags=")[2].partition(",")[0].rstrip("}"), CLONE)[0]
+    name = f"pid {now.call.got}"
+    files = now.task.descriptors if flags & CLONE["CLONE_FILES"] else now.task.descriptors.copy()
+    if flags & CLONE["CLONE_THREAD"]:
+        child = TracedTask(name, now.task.space, files, now.task.folder, now.task.process)
+        now.said(Thread(name), weak=True)
+    elif flags & CLONE["CLONE_VM"]:
+        child = TracedTask(now.task.task, now.task.space, files, now.task.folder, borrowed=True)
+    else:
+        child = TracedTask(
+            name, now.trace.follower.space(tuple(now.task.space.pieces)), files, now.task.folder
+        )
+        now.said(Fork(name), weak=not now.task.space.pieces)
+    now.trace.tasks[now.call.got] = child
+    if flags & CLONE["CLONE_PIDFD"] and now.call.name in _CHILD_PIDFD:
+        for found in _CHILD_PIDFD[now.call.name].finditer(", ".join(now.call.arguments)):
+            _set_pidfd(now.task, int(found[1]), now.call.got)
+    return True
 
-    def _process(self, task: TracedTask, text: str) -> TracedTask | None:
-        """The process that a pidfd refers to; None if the log does not show it."""
-        found = descriptor(text)
-        if found is None:
-            return None
-        fd, path = found
-        if fd in _SELF:
-            return task.process
-        known = self.file(task, text)
-        pid = number(path.removeprefix("pid:")) if path.startswith("pid:") else None
-        if pid is None and known is not None:
-            pid = known[1].process
-        whose = None if pid is None else self.tasks.get(pid)
-        return None if whose is None else whose.process
 
-    def _process_madvise(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Handle the ranges one after another, up to the one that failed."""
-        if len(call.arguments) < 5:
-            return False
-        whose = self._process(task, call.arguments[0])
-        ranges = ranges_of(call.arguments[1])
-        if whose is None or whose.ended or not any(_within(whose, *each) for each in ranges):
-            return False
-        word, flags = call.arguments[3], call.arguments[4]
-        advice = named(process_ops.ADVICE_WORD, word)
-        if (
-            advice not in process_ops.ADVICE
-            or flags != "0"
-            or call.errno in ("EBADF", "EPERM", "ESRCH", "EFAULT")
-        ):
-            failed = f", which failed with {call.errno}" if call.errno else ""
-            return self.unsaid(f"process_madvise with {word} and {flags}{failed}")
-        if "..." in call.arguments[1]:
-            self.unsaid("process_madvise of ranges that strace has cut")
-        left = max(call.value or 0, 0)
-        for start, length in ranges:
-            first, end = start // PAGE_SIZE, pages_in(start + length)
-            self.follower.ranged(
-                task.task,
-                whose.space,
-                first,
-                end,
-                lambda span: process_ops.ProcessMadvise(span, advice, whose.task),
-                says(call, "one range of several" if len(ranges) > 1 else ""),
-            )
-            if left < length:
-                break
-            left -= length
-        return True
+def _exec(now: Reading) -> bool:
+    if now.call.errno or now.call.value is None:
+        return False
+    program = string(now.call.arguments[0]) if now.call.arguments else None
+    if now.task.borrowed:
+        pid = next(pid for pid, other in now.trace.tasks.items() if other is now.task)
+        now.said(Fork(f"pid {pid}"), "vfork before it", weak=True)
+        now.task.task, now.task.borrowed = f"pid {pid}", False
+        # The program's fork copies mappings that vfork shares.
+        always = bool(now.task.space.pieces)
+        now.trace.follower.add(now.task.task, Exec(), now.call.says(), copied=False, always=always)
+    elif _has_threads(now.trace, now.task):
+        now.unsaid("execve in a process with threads: said as its exit")
+        end_process(now.trace, now.task.process, Exit(), now.call.says("execve"))
+    else:
+        now.said(Exec(), weak=not now.task.space.pieces)
+    if program:
+        now.trace.commands[now.task.task] = program[0]
+    now.task.space = now.trace.follower.space()
+    now.task.descriptors = now.task.descriptors.copy()
+    now.task.descriptors.exec()
+    return True
 
-    def _process_mrelease(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Handle the call for a process that lives or has ended; how far a dying one has got is unknown."""
-        whose = self._process(task, call.arguments[0]) if call.arguments else None
-        if whose is None or not (whose.ended_with_memory if whose.ended else whose.space.pieces):
-            return False
-        fits = call.errno == ("ESRCH" if whose.ended else "EINVAL") and call.arguments[1:] == ("0",)
-        if whose.borrowed or not fits:
-            return self.unsaid("process_mrelease of a process that dies: a program holds a processor for it")
-        self.follower.add(task.task, process_ops.ProcessMrelease(whose.task), says(call))
-        return True
 
-    def _setrlimit(self, task: TracedTask, call: LoggedCall) -> bool:
-        return len(call.arguments) > 1 and self._limit(task, task, call, *call.arguments[:2])
+def _exit(now: Reading) -> bool:
+    if now.call.name == "exit" and (now.task.leader is not None or _has_threads(now.trace, now.task)):
+        now.unsaid("exit of a thread: a thread of a program ends with its process")
+        now.task.ended = now.task.leader is not None
+    else:
+        end_process(now.trace, now.task.process, Exit(), now.call.says())
+    return True
 
-    def _prlimit(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Attribute the call to the process that is limited, not the one that sets the limit."""
-        named = descriptor(call.arguments[0]) if len(call.arguments) > 2 else None
-        if named is None:
-            return False
-        whose = self.tasks.get(named[0]) if named[0] else task
-        return whose is not None and self._limit(task, whose, call, *call.arguments[1:3])
 
-    def _limit(
-        self, task: TracedTask, whose: TracedTask, call: LoggedCall, resource: str, limits: str
-    ) -> bool:
-        soft = limits.partition("rlim_cur=")[2].partition(",")[0]
-        if resource not in _LIMITED or not soft or whose.process.ended or whose.borrowed:
-            return False
-        if call.errno:
-            return self.unsaid(f"{call.name} of {resource}, which failed with {call.errno}")
-        if soft not in _NO_LIMIT:
-            return self.unsaid(
-                f"{call.name} of {resource} to a number of bytes: a program gives the limit in pages above "
-                "current use, which a log does not show"
-            )
-        other = "" if whose.process is task.process else f"by {task.task}"
-        limit = process_ops.Setrlimit(_LIMITED[resource], None)
-        self.follower.add(whose.task, limit, says(call, other), copied=False)
-        return True
+def _has_threads(trace: Trace, task: TracedTask) -> bool:
+    others = (other for other in trace.tasks.values() if other is not task)
+    return any(other.process is task.process and not other.ended for other in others)
 
-    def _scan(self, task: TracedTask, call: LoggedCall) -> bool:
-        """PAGEMAP_SCAN, whose range strace does not print; all other ioctls are on files."""
-        found = self.file(task, call.arguments[0]) if len(call.arguments) > 1 else None
-        named = _PAGEMAP.fullmatch(found[1].path) if found is not None else None
-        if named is None or not call.arguments[1].startswith(_SCAN):
-            return self._other_ioctl(task, call)
-        whose = self.tasks.get(int(named[1])) if named[1].isdigit() else task
-        if whose is None or not whose.space.pieces:
-            return False
-        return self.unsaid("PAGEMAP_SCAN, of which strace does not print the range")
 
-    def _other_memory(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Attribute process_vm_readv and process_vm_writev to the task that owns the memory, if tracked."""
-        whose = self.tasks.get(number(call.arguments[0])) if call.arguments else None
-        if whose is None or len(call.arguments) < 4:
-            return False
-        met = False
-        for start, length in ranges_of(call.arguments[3]):
-            found = whose.space.within(start // PAGE_SIZE, start // PAGE_SIZE + 1)
-            if not found:
-                continue
-            met = True
-            if length > MAX_BYTES_MOVED:
-                self.unsaid(f"{call.name} of more than {MAX_BYTES_MOVED} bytes")
-                continue
-            moved = ByteRange(start % PAGE_SIZE, length)
-            page = Span(found[0].area, found[0].at, found[0].at + 1)
-            other = "" if whose is task else f"by {task.task}"
-            if call.name == "process_vm_readv":
-                self.follower.add(whose.task, ProcessVmReadv(page, moved), says(call, other))
-            else:
-                written = ", ".join(filter(None, (other, "other bytes")))
-                self.follower.add(whose.task, Walk("process_vm_writev", page, 0, moved), says(call, written))
-        return met
+def end_process(trace: Trace, task: TracedTask, call: Call, comment: str) -> None:
+    """End the process whose first thread is *task*."""
+    if not task.borrowed and not task.ended:
+        task.ended_with_memory = bool(task.space.pieces)
+        trace.follower.add(task.task, call, comment, copied=task.ended_with_memory)
+        task.space.pieces.clear()
+    task.ended = True
+
+
+def _set_pidfd(task: TracedTask, fd: int, pid: int) -> None:
+    """Set *task*'s descriptor *fd* to the process *pid*."""
+    task.descriptors.set(fd, TracedFile(PIDFD, process=pid), cloexec=True)
+
+
+def _pidfd_open(now: Reading, whose: tuple[int, str]) -> bool:
+    """Handle pidfd_open, which counts as device memory if any use of the descriptor does."""
+    if now.call.got is not None:
+        _set_pidfd(now.task, now.call.got, whose[0])
+    return False
+
+
+def _process(now: Reading, text: str) -> TracedTask | None:
+    """The process that a pidfd refers to; None if the log does not show it."""
+    fd, path = descriptor(text) or (0, "")
+    if fd in _SELF:
+        return now.task.process
+    known = now.task.file(text)
+    pid = number(path.removeprefix("pid:")) if path.startswith("pid:") else None
+    if pid is None and known is not None:
+        pid = known.process
+    whose = None if pid is None else now.trace.tasks.get(pid)
+    return None if whose is None else whose.process
+
+
+def _process_madvise(now: Reading, pidfd: str, vector: str, _: str, word: str, flags: str) -> bool:
+    """Handle the ranges one after another, up to the one that failed."""
+    whose, ranges = _process(now, pidfd), ranges_of(vector)
+    if whose is None or whose.ended:
+        return False
+    if not any(whose.space.within(start // PAGE_SIZE, pages_in(start + length)) for start, length in ranges):
+        return False
+    advice = named(process_ops.ADVICE_WORD, word)
+    refused = now.call.errno in ("EBADF", "EPERM", "ESRCH", "EFAULT")
+    if advice not in process_ops.ADVICE or flags != "0" or refused:
+        failed = f", which failed with {now.call.errno}" if now.call.errno else ""
+        return now.unsaid(f"process_madvise with {word} and {flags}{failed}")
+    if "..." in vector:
+        now.unsaid("process_madvise of ranges that strace has cut")
+    left = max(now.call.value or 0, 0)
+    who = now.acting(whose, "one range of several" * (len(ranges) > 1))
+    make = partial(process_ops.ProcessMadvise, advice=advice, target=whose.task)
+    for start, length in ranges:
+        now.trace.follower.on_bytes(who, start, length, make)
+        if left < length:
+            break
+        left -= length
+    return True
+
+
+def _process_mrelease(now: Reading, pidfd: str) -> bool:
+    """Handle the call for a process that lives or has ended; how far a dying one has got is unknown."""
+    whose = _process(now, pidfd)
+    if whose is None or not (whose.ended_with_memory if whose.ended else whose.space.pieces):
+        return False
+    fits = now.call.errno == ("ESRCH" if whose.ended else "EINVAL") and now.call.arguments[1:] == ("0",)
+    if whose.borrowed or not fits:
+        return now.unsaid("process_mrelease of a process that dies: a program holds a processor for it")
+    return now.said(process_ops.ProcessMrelease(whose.task))
+
+
+def _setrlimit(now: Reading, resource: str, limits: str) -> bool:
+    return _prlimit(now, (0, ""), resource, limits)
+
+
+def _prlimit(now: Reading, pid: tuple[int, str], resource: str, limits: str) -> bool:
+    """Attribute the call to the process that is limited, not the one that sets the limit."""
+    whose = now.trace.tasks.get(pid[0]) if pid[0] else now.task
+    soft = limits.partition("rlim_cur=")[2].partition(",")[0]
+    if whose is None or resource not in _LIMITED or not soft or whose.process.ended or whose.borrowed:
+        return False
+    if now.call.errno:
+        return now.unsaid(f"{now.call.name} of {resource}, which failed with {now.call.errno}")
+    if soft not in _NO_LIMIT:
+        return now.unsaid(
+            f"{now.call.name} of {resource} to a number of bytes: a program gives the limit in pages above "
+            "current use, which a log does not show"
+        )
+    other = "" if whose.process is now.task.process else f"by {now.task.task}"
+    return now.said(process_ops.Setrlimit(_LIMITED[resource], None), other, whose, weak=True)
+
+
+def _other_memory(now: Reading, pid: int, own: str, _: str, vector: str) -> bool:
+    """Attribute process_vm_readv and process_vm_writev to the task that owns the memory, if tracked."""
+    whose = now.trace.tasks.get(pid)
+    if whose is None:
+        return False
+    met = False
+    for start, length in ranges_of(vector):
+        found = whose.space.within(start // PAGE_SIZE, start // PAGE_SIZE + 1)
+        if not found:
+            continue
+        met = True
+        if length > MAX_BYTES_MOVED:
+            now.unsaid(f"{now.call.name} of more than {MAX_BYTES_MOVED} bytes")
+            continue
+        moved = ByteRange(start % PAGE_SIZE, length)
+        page = Span(found[0].area, found[0].at, found[0].at + 1)
+        other = "" if whose is now.task else f"by {now.task.task}"
+        if now.call.name == "process_vm_readv":
+            now.said(ProcessVmReadv(page, moved), other, whose)
+        else:
+            written = ", ".join(filter(None, (other, "other bytes")))
+            now.said(Walk("process_vm_writev", page, 0, moved), written, whose)
+    return met
 
 
 def ranges_of(text: str) -> list[tuple[int, int]]:
@@ -193,6 +221,17 @@ def ranges_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _within(whose: TracedTask, start: int, length: int) -> bool:
-    """True if a range contains any of a process's tracked pages."""
-    return bool(whose.space.within(start // PAGE_SIZE, pages_in(start + length)))
+#: The calls on processes.
+PROCESS_CALLS = readers(
+    [
+        (" ".join(FORKS), "", _fork),
+        ("execve execveat", "", _exec),
+        ("exit exit_group", "", _exit),
+        ("process_vm_readv process_vm_writev", "number word word word", _other_memory),
+        ("pidfd_open", "descriptor", _pidfd_open),
+        ("process_madvise", "word word word word word", _process_madvise),
+        ("process_mrelease", "word", _process_mrelease),
+        ("setrlimit", "word word", _setrlimit),
+        ("prlimit64", "descriptor word word", _prlimit),
+    ]
+)

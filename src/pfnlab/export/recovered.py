@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse, ProgramError, Undecided
 from pfnlab.base.inert import line_comment, one_line
+from pfnlab.export.file_calls import Trace
 from pfnlab.export.following import RecoveredOp
-from pfnlab.export.windows import DeviceWindows
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import VfioReset
 from pfnlab.programs.lang.printer import header_lines, op_lines
@@ -40,19 +40,12 @@ _WEAK = (ops.Fork, ops.Thread, ops.Exec, ops.Exit, ops.Kill, ops.Mlockall, ops.M
 class RecoveredProgram(NamedTuple):
     """The result of reading an strace log.
 
-    :param commands: the program that each task executes, if known
-    :param unsaid: the number of calls that cannot be expressed, by kind
-    :param dropped: the number of calls that are not about device memory, by name
+    :param lines: the number of its lines
     """
 
     source: str
     lines: int
-    commands: dict[str, str]
-    steps: tuple[RecoveredOp, ...]
-    areas: tuple[ops.Area, ...]
-    windows: DeviceWindows
-    unsaid: Counter[str]
-    dropped: Counter[str]
+    trace: Trace
 
     def text(self) -> str:
         """The program in canonical layout, with its comments.
@@ -60,8 +53,8 @@ class RecoveredProgram(NamedTuple):
         :raises Misuse: if nothing maps device memory
         :raises Undecided: if the language cannot express all of it
         """
-        steps, renamed, lost = _named(_kept(self.steps))
-        unsaid = self.unsaid + lost
+        steps, renamed, lost = _named(_kept(self.trace.follower.steps))
+        unsaid = self.trace.follower.unsaid + lost
         if not any(isinstance(step.call, ops.Mmap) and step.call.source.name != ANON for step in steps):
             raise Misuse(self._nothing())
         steps, far = self._reached(steps)
@@ -79,12 +72,14 @@ class RecoveredProgram(NamedTuple):
         further out is left out.
         """
         kept, far = [], Counter[str]()
-        self.windows.resolve()
+        self.trace.windows.resolve()
         for step in steps:
             call = step.call
             if isinstance(call, ops.Mmap) and call.source.name != ANON:
-                span = self.windows.span(call.source)
-                pages = next(device.pages for device in self.windows.devices() if device.name == span.name)
+                span = self.trace.windows.span(call.source)
+                pages = next(
+                    device.pages for device in self.trace.windows.devices() if device.name == span.name
+                )
                 if not span.start < pages:
                     far[f"mmap of pages behind the end of {span.name}"] += 1
                     continue
@@ -96,25 +91,24 @@ class RecoveredProgram(NamedTuple):
         return kept, far
 
     def _nothing(self) -> str:
-        calls, maps = sum(self.dropped.values()), self.dropped["mmap"] + self.dropped["mmap2"]
-        problem = f"{self.source}: no call maps device memory"
-        if self.unsaid:
-            problem += f": {_listed(self.unsaid)}"
-        if self.unsaid and not calls:
+        dropped, unsaid = self.trace.dropped, self.trace.follower.unsaid
+        problem = f"{self.source}: no call maps device memory{': ' if unsaid else ''}{_listed(unsaid)}"
+        if unsaid and not dropped:
             return problem
-        problem += f"{';' if self.unsaid else ':'} of {calls} calls {maps} are mmap"
+        maps = dropped["mmap"] + dropped["mmap2"]
+        problem += f"{';' if unsaid else ':'} of {dropped.total()} calls {maps} are mmap"
         return f"{problem}: trace with strace -f -y -o FILE, from the beginning of the process on"
 
     def _program(self, steps: list[RecoveredOp], acts: tuple[ops.Op, ...]) -> ops.Program:
-        command = one_line(self.commands.get(steps[0].task, "").rpartition("/")[2])
+        command = one_line(self.trace.commands.get(steps[0].task, "").rpartition("/")[2])
         title = f"From a trace of {command}" if command else ""
         sizes: dict[str, int] = {}
-        for area in self.areas:
+        for area in self.trace.follower.areas():
             sizes[area.name] = max(area.pages, sizes.get(area.name, 0))
         return ops.Program(
             title[:_MOST_TITLE],
             _QUESTION,
-            tuple(self.windows.devices()),
+            tuple(self.trace.windows.devices()),
             acts,
             tuple(ops.Area(name, pages) for name, pages in sizes.items()),
         )
@@ -122,9 +116,9 @@ class RecoveredProgram(NamedTuple):
     def _op(self, step: RecoveredOp, renamed: dict[str, str]) -> ops.Op:
         call: Any = step.call
         if isinstance(call, (ops.Mmap, ops.RemapFilePages)) and call.source.name != ANON:
-            call = replace(call, source=self.windows.span(call.source))
+            call = replace(call, source=self.trace.windows.span(call.source))
         elif isinstance(call, VfioReset):
-            call = VfioReset(self.windows.span(Span(call.device, 0, 1)).name)
+            call = VfioReset(self.trace.windows.span(Span(call.device, 0, 1)).name)
         elif isinstance(call, (ops.Fork, ops.Thread)):
             call = replace(call, child=renamed[call.child])
         named = {field: renamed[task] for field, task in tasks_named(call).items()}
@@ -133,21 +127,21 @@ class RecoveredProgram(NamedTuple):
         return ops.Op(call, renamed[step.task])
 
     def _remarks(self, unsaid: Counter[str]) -> Iterator[str]:
-        yield from self.windows.comments()
+        yield from self.trace.windows.comments()
         yield ""
         yield f"From {self.source}, {self.lines} lines. A trace has no loads and stores."
         for kind, count in unsaid.items():
             yield f"not said, {count}: {kind}"
-        if self.dropped:
-            names = ", ".join(f"{name} {count}" for name, count in sorted(self.dropped.items()))
-            yield f"other calls, {sum(self.dropped.values())}: {names}"
+        if self.trace.dropped:
+            names = ", ".join(f"{name} {count}" for name, count in sorted(self.trace.dropped.items()))
+            yield f"other calls, {sum(self.trace.dropped.values())}: {names}"
 
 
 def _listed(counted: Counter[str]) -> str:
     return "; ".join(f"{kind} ({count})" for kind, count in counted.items())
 
 
-def _kept(steps: tuple[RecoveredOp, ...]) -> list[RecoveredOp]:
+def _kept(steps: list[RecoveredOp]) -> list[RecoveredOp]:
     """The steps of the tasks that matter."""
     children: dict[str, str] = {}
     strong: set[str] = set()
