@@ -228,6 +228,13 @@ class Follower:
             self.add(who.task, make(span), who.says + "; the call has other pages too" * more)
         return bool(spans)
 
+    def munmap(self, who: Acting, at: int, length: int, *, failed: bool) -> bool:
+        """munmap(2); True if it affects tracked pages."""
+        met = self.on_bytes(who, at, length, Munmap)
+        if not failed:
+            who.space.clear(at // PAGE_SIZE, pages_in(at + length))
+        return met
+
     def mremap(self, who: Acting, start: int, count: int, pages: int, *, flags: int, to: int | None) -> bool:
         """mremap(2); True if it affects tracked pages.
 

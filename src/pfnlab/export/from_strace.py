@@ -6,9 +6,9 @@ A mapping of a device file is tracked through all calls that affect it. Other ca
 from collections import Counter
 
 from pfnlab.base.errors import Misuse
-from pfnlab.export.file_calls import FILE_CALLS, Descriptors, Reading, Trace, TracedTask, read
+from pfnlab.export.file_calls import FILE_CALLS, Reading, Trace, read
 from pfnlab.export.memory_calls import MEMORY_CALLS
-from pfnlab.export.process_calls import FORKS, PROCESS_CALLS, end_process
+from pfnlab.export.process_calls import FORKS, PROCESS_CALLS, ended, task_of
 from pfnlab.export.recovered import RecoveredProgram
 from pfnlab.export.strace_lines import (
     RESTARTED,
@@ -20,11 +20,9 @@ from pfnlab.export.strace_lines import (
     events_of,
 )
 from pfnlab.export.windows import KnownBar
-from pfnlab.programs.lang.ops import Fork, Kill
 
 _CALLS = FILE_CALLS | MEMORY_CALLS | PROCESS_CALLS
 
-_UNRELATED = "processes whose beginning is not in the log: each is treated as unrelated"
 _INJECTED = "calls with a result that strace injected: the kernel did not run them"
 _UNREAD = "lines that are not a system call: output of the traced program, or damage"
 
@@ -47,9 +45,9 @@ def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -
         if isinstance(event, UnreadLine | InjectedCall):
             unread[_UNREAD if isinstance(event, UnreadLine) else _INJECTED] += 1
             continue
-        task = _task(trace, event, root)
+        task = task_of(trace, event, root)
         if isinstance(event, TracedEnd):
-            _ended(trace, task, event)
+            ended(trace, task, event)
         elif (
             event.errno in RESTARTED
             or task.process.ended
@@ -81,26 +79,3 @@ def _root_pid(events: list[LogEvent]) -> int | None:
         if not isinstance(event, UnreadLine | InjectedCall) and event.pid is not None
     )
     return next((pid for pid in pids if pid not in children), None)
-
-
-def _task(trace: Trace, event: LoggedCall | TracedEnd, root_pid: int | None) -> TracedTask:
-    pid = event.pid
-    if pid is None:
-        # A prefix is printed only while there are several processes.
-        alive = [pid for pid, task in trace.tasks.items() if not task.ended and not task.process.ended]
-        pid = alive[0] if len(alive) == 1 else root_pid
-    if pid not in trace.tasks:
-        name = f"pid {pid}"
-        if trace.tasks:
-            trace.follower.unsaid[_UNRELATED] += 1
-            first = next(iter(trace.tasks.values()))
-            trace.follower.add(first.process.task, Fork(name), f"line {event.line}: first seen", copied=False)
-        trace.tasks[pid] = TracedTask(name, trace.follower.space(), Descriptors())
-    return trace.tasks[pid]
-
-
-def _ended(trace: Trace, task: TracedTask, event: TracedEnd) -> None:
-    if event.signal and not task.ended and not task.process.ended:
-        end_process(trace, task.process, Kill(), f"line {event.line}: {event.signal}")
-    else:
-        task.ended = True

@@ -11,7 +11,7 @@ from pfnlab.export.strace_lines import MAP, MLOCKALL, MREMAP, MSYNC, OPEN, bits,
 from pfnlab.export.windows import driver_file
 from pfnlab.programs.lang.device_ops import DriverMap
 from pfnlab.programs.lang.fields import Flag, Shape, Word
-from pfnlab.programs.lang.ops import Call, Mbind, Mlockall, Msync, Munlockall, Munmap, PkeyMprotect
+from pfnlab.programs.lang.ops import Call, Mbind, Mlockall, Msync, Munlockall, PkeyMprotect
 from pfnlab.programs.lang.process_ops import POLICIES
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
 from pfnlab.programs.lang.words import ROWS, TRACED
@@ -93,10 +93,7 @@ def _plain(kind: type[Call]) -> CallReader:
 
 
 def _munmap(now: Reading, start: int, length: int) -> bool:
-    met = now.on_pages(start, length, Munmap)
-    if not now.call.errno:
-        now.task.space.clear(start // PAGE_SIZE, pages_in(start + length))
-    return met
+    return now.trace.follower.munmap(now.acting(), start, length, failed=bool(now.call.errno))
 
 
 def _mremap(now: Reading, start: int, old: int, new: int, how: str) -> bool:

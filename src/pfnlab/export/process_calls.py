@@ -4,12 +4,12 @@ import re
 from functools import partial
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.file_calls import PIDFD, Reading, Trace, TracedFile, TracedTask, readers
+from pfnlab.export.file_calls import PIDFD, Descriptors, Reading, Trace, TracedFile, TracedTask, readers
 from pfnlab.export.following import pages_in
 from pfnlab.export.memory_calls import named
-from pfnlab.export.strace_lines import CLONE, bits, descriptor, number, string
+from pfnlab.export.strace_lines import CLONE, LoggedCall, TracedEnd, bits, descriptor, number, string
 from pfnlab.programs.lang import process_ops
-from pfnlab.programs.lang.ops import Call, Exec, Exit, Fork, Thread
+from pfnlab.programs.lang.ops import Call, Exec, Exit, Fork, Kill, Thread
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, ProcessVmReadv, Walk
 
@@ -24,6 +24,8 @@ _SELF = (-10000, -10001)
 
 #: A program's limits by their names in C.
 _LIMITED = {f"RLIMIT_{word.upper()}": word for word in process_ops.LIMITS}
+#: How a process is counted that the log shows only from its middle on.
+_UNRELATED = "processes whose beginning is not in the log: each is treated as unrelated"
 _NO_LIMIT = ("RLIM_INFINITY", "RLIM64_INFINITY", f"{(1 << 64) - 1}", f"{(1 << 64) - 1:#x}")
 
 
@@ -66,7 +68,7 @@ def _exec(now: Reading) -> bool:
         now.trace.follower.add(now.task.task, Exec(), now.call.says(), copied=False, always=always)
     elif _has_threads(now.trace, now.task):
         now.unsaid("execve in a process with threads: said as its exit")
-        end_process(now.trace, now.task.process, Exit(), now.call.says("execve"))
+        _end(now.trace, now.task.process, Exit(), now.call.says("execve"))
     else:
         now.said(Exec(), weak=not now.task.space.pieces)
     if program:
@@ -82,7 +84,7 @@ def _exit(now: Reading) -> bool:
         now.unsaid("exit of a thread: a thread of a program ends with its process")
         now.task.ended = now.task.leader is not None
     else:
-        end_process(now.trace, now.task.process, Exit(), now.call.says())
+        _end(now.trace, now.task.process, Exit(), now.call.says())
     return True
 
 
@@ -91,7 +93,7 @@ def _has_threads(trace: Trace, task: TracedTask) -> bool:
     return any(other.process is task.process and not other.ended for other in others)
 
 
-def end_process(trace: Trace, task: TracedTask, call: Call, comment: str) -> None:
+def _end(trace: Trace, task: TracedTask, call: Call, comment: str) -> None:
     """End the process whose first thread is *task*."""
     if not task.borrowed and not task.ended:
         task.ended_with_memory = bool(task.space.pieces)
@@ -219,6 +221,31 @@ def ranges_of(text: str) -> list[tuple[int, int]]:
         if start is not None and length:
             found.append((start, length))
     return found
+
+
+def task_of(trace: Trace, event: LoggedCall | TracedEnd, root_pid: int | None) -> TracedTask:
+    """The task that an event is about; one that the log has not shown so far is added."""
+    pid = event.pid
+    if pid is None:
+        # A prefix is printed only while there are several processes.
+        alive = [pid for pid, task in trace.tasks.items() if not task.ended and not task.process.ended]
+        pid = alive[0] if len(alive) == 1 else root_pid
+    if pid not in trace.tasks:
+        name = f"pid {pid}"
+        if trace.tasks:
+            trace.follower.unsaid[_UNRELATED] += 1
+            first = next(iter(trace.tasks.values()))
+            trace.follower.add(first.process.task, Fork(name), f"line {event.line}: first seen", copied=False)
+        trace.tasks[pid] = TracedTask(name, trace.follower.space(), Descriptors())
+    return trace.tasks[pid]
+
+
+def ended(trace: Trace, task: TracedTask, event: TracedEnd) -> None:
+    """A task ends, as the log has it."""
+    if event.signal and not task.ended and not task.process.ended:
+        _end(trace, task.process, Kill(), f"line {event.line}: {event.signal}")
+    else:
+        task.ended = True
 
 
 #: The calls on processes.
