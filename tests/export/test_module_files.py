@@ -14,8 +14,8 @@ from litmus_files import FILES, litmus_file, program_of
 
 from pfnlab.base.errors import Undecided
 from pfnlab.export.c_calls import why_not
-from pfnlab.export.driver_requests import DriverWork
 from pfnlab.export.formats import export
+from pfnlab.export.module_files import DriverWork
 from pfnlab.export.subject import Subject
 
 #: The programs that a driver does something for, and that nothing else is in the way of.

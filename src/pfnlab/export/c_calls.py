@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.inert import c_string
-from pfnlab.export.driver_requests import DriverWork, module_request
-from pfnlab.export.pieces import area_at, bytes_of, device_at, pieces_called
+from pfnlab.export.module_files import DriverWork, module_request
+from pfnlab.export.pieces import area_at, bytes_of, device_at
 from pfnlab.programs.lang import device_ops, ops, walk_ops
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.fields import Field, Flag, Shape, Word
@@ -14,16 +14,16 @@ from pfnlab.programs.lang.process_ops import LIMITED_USES, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ROWS, word_of
 
-#: The C expression that opens each interface, with the piece that defines its function.
-_OPENED: dict[ops.Via, tuple[str, str | None]] = {
-    "wc": ('open_bar("_wc")', "open_bar"),
-    "uc": ('open_bar("")', "open_bar"),
-    "proc-wc": ("open_proc(true)", "open_proc"),
-    "proc-uc": ("open_proc(false)", "open_proc"),
-    "devmem": ('open("/dev/mem", O_RDWR | O_CLOEXEC)', None),
-    "devmem-sync": ('open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC)', None),
-    "vfio": ("fetch_vfio()", "fetch_vfio"),
-    "perf": ("open_event()", "open_event"),
+#: The C expression that opens each interface.
+_OPENED: dict[ops.Via, str] = {
+    "wc": 'open_bar("_wc")',
+    "uc": 'open_bar("")',
+    "proc-wc": "open_proc(true)",
+    "proc-uc": "open_proc(false)",
+    "devmem": 'open("/dev/mem", O_RDWR | O_CLOEXEC)',
+    "devmem-sync": 'open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC)',
+    "vfio": "fetch_vfio()",
+    "perf": "open_event()",
 }
 
 _PROT = {"r": "PROT_READ", "w": "PROT_WRITE", "x": "PROT_EXEC"}
@@ -36,7 +36,7 @@ _REFUSED = {
 }
 
 
-#: The pieces that access the task's memory as the kernel does on behalf of others, by walker.
+#: The functions that access the task's memory as the kernel does on behalf of others, by walker.
 _WAYS = {
     **{"mem_read": "mem_read", "mem_write": "mem_write", "process_vm_readv": "read_through"},
     **{"process_vm_writev": "write_through", "pipe_write": "copied", "vmsplice": "spliced"},
@@ -54,7 +54,6 @@ class CCall(msgspec.Struct, frozen=True):
     """
 
     text: str
-    pieces: tuple[str, ...] = ()
     defines: tuple[tuple[str, int], ...] = ()
     ends: str = ""
     starts: str | None = None
@@ -62,24 +61,23 @@ class CCall(msgspec.Struct, frozen=True):
     reads: bool = False
 
 
-def why_not(op: ops.Op) -> str | None:
-    """The reason why no program can perform *op*, even with a driver; None if one can."""
+def why_not(op: ops.Op, *, drives: bool = True) -> str | None:
+    """The reason why no program can perform *op*; None if one can.
+
+    :param drives: a kernel module acts as the driver
+    """
+    call = op.call
     if op.hold is not None:
         return "a hold point needs a debugger"
     if op.fail is not None or op.skip is not None:
         return "a call that is made to fail, or is left out, needs a debugger"
-    if isinstance(op.call, device_ops.Plug | device_ops.Unplug):
-        return "a device is plugged and unplugged from outside the machine"
-    if isinstance(op.call, device_ops.RescanMoved):
-        return "the place where the device was is kept from it, from outside the machine"
-    return None
-
-
-def why_not_without_driver(op: ops.Op) -> str | None:
-    """The reason why user space cannot perform *op*; None if it can."""
-    call = op.call
-    drives = isinstance(call, device_ops.DriverCall) or (isinstance(call, ops.Mmap) and call.via == "driver")
-    return "only a driver does this" if drives else None
+    match call:
+        case device_ops.Plug() | device_ops.Unplug():
+            return "a device is plugged and unplugged from outside the machine"
+        case device_ops.RescanMoved():
+            return "the place where the device was is kept from it, from outside the machine"
+    driven = isinstance(call, device_ops.DriverCall) or (isinstance(call, ops.Mmap) and call.via == "driver")
+    return "only a driver does this" if driven and not drives else None
 
 
 class CProgram:
@@ -101,9 +99,7 @@ class CProgram:
         assert why_not(op) is None, op
         found = self._call(op)
         if self._keyed and found.text:
-            found = msgspec.structs.replace(
-                found, text=f"(let_through(), {found.text})", pieces=(*found.pieces, "let_through")
-            )
+            found = msgspec.structs.replace(found, text=f"(let_through(), {found.text})")
         self._keyed |= isinstance(op.call, ops.PkeyMprotect) and op.call.keyed
         return found
 
@@ -113,90 +109,71 @@ class CProgram:
             # This includes other threads, which are too rare to be counted.
             (self._all_locked.add if isinstance(call, ops.Mlockall) else self._all_locked.discard)(op.task)
         match call:
-            case device_ops.Rescan() if self._work.binds:
-                return CCall("rescan_matched()", ("rescan_matched",))
-            case ops.Mmap():
-                return self._mmap(call)
-            case ops.Mremap():
-                return _mremap(call)
             case ops.Read():
-                piece = "load_only" if call.span.name in self._unknown else "load"
-                return CCall(f"{piece}({area_at(call.span)})", (piece,), reads=True)
-            case ops.RemapFilePages():
-                offset = _offset(call.via, call.source)
-                return CCall(
-                    f"remap_pages({area_at(call.span)}, {call.span.pages}, {offset})", ("remap_pages",)
-                )
-            case walk_ops.Status():
-                locked = "true" if op.task in self._all_locked else "false"
-                return CCall(f"locked_memory({locked})", ("locked_memory",))
-            case Setrlimit():
-                resource, use = f"RLIMIT_{call.resource.upper()}", LIMITED_USES[call.resource]
-                room = _argument(Shape.ROOM, call.room)
-                return CCall(f'set_limit({resource}, "\\n{use}:", {room})', ("set_limit",))
-            case walk_ops.ClearRefs():
-                text = (
-                    f'write_text("/proc/self/clear_refs", {c_string(str(walk_ops.CLEARED_REFS[call.kind]))})'
-                )
-                return CCall(text, ("write_text",))
+                load = "load_only" if call.span.name in self._unknown else "load"
+                return CCall(f"{load}({area_at(call.span)})", reads=True)
             case walk_ops.Walk() | walk_ops.ProcessVmReadv():
                 return self._walk(call)
-        return self._asked(call) if isinstance(call, device_ops.DriverCall) else self._of_tasks(op)
+            case ops.Fork():
+                split = _REFUSED[call.refused]
+                return CCall(f"{split}({self._tasks.index(call.child)})", starts=call.child)
+            case ops.Thread():
+                return CCall(f"share({self._tasks.index(call.child)})", starts=call.child)
+            case ops.Exit():
+                return CCall("", ends="EXITS")
+            case ops.Kill():
+                return CCall("", ends="KILLED")
+            case device_ops.VfioClose():
+                return CCall("", ends="CLOSES")
+        text = self._text(op)
+        return _declared(call) if text is None else CCall(text)
 
-    def _mmap(self, call: ops.Mmap) -> CCall:
+    def _text(self, op: ops.Op) -> str | None:
+        """The expression of an operation with a special form."""
+        match op.call:
+            case device_ops.Rescan() if self._work.binds:
+                return "rescan_matched()"
+            case ops.Mmap() as call:
+                return self._mmap(call)
+            case ops.Mremap() as call:
+                return _mremap(call)
+            case ops.RemapFilePages(span=span) as call:
+                return f"remap_pages({area_at(span)}, {span.pages}, {_offset(call.via, call.source)})"
+            case walk_ops.Status():
+                return f"locked_memory({str(op.task in self._all_locked).lower()})"
+            case Setrlimit(resource=resource) as call:
+                room = _argument(Shape.ROOM, call.room)
+                return f'set_limit(RLIMIT_{resource.upper()}, "\\n{LIMITED_USES[resource]}:", {room})'
+            case walk_ops.ClearRefs(kind=kind):
+                return f'write_text("/proc/self/clear_refs", {c_string(str(walk_ops.CLEARED_REFS[kind]))})'
+            case ops.Exec():
+                return f"become({self._tasks.index(op.task)})"
+            case device_ops.Bind():
+                return 'tell_driver("bind")'
+            case device_ops.Unbind():
+                return 'tell_driver("unbind")'
+        if not isinstance(op.call, device_ops.DriverCall):
+            return None
+        request = module_request(op.call)
+        assert request is not None, op
+        text = f"ask_driver({', '.join([request.name, *_asked_of(op.call)])})"
+        return f"counted({text})" if isinstance(op.call, device_ops.ArchPhysWcAdd) else text
+
+    def _mmap(self, call: ops.Mmap) -> str:
         at = area_at(call.over) if call.over is not None else f"area_{call.name}"
         flags = ["MAP_SHARED" if call.shared else "MAP_PRIVATE"]
         flags.append("MAP_FIXED" if call.over is not None else "MAP_FIXED_NOREPLACE")
         flags += ["MAP_POPULATE"] * call.populate + ["MAP_LOCKED"] * call.locked
         how = f"{call.source.pages}, {_prot(call.prot)}, {' | '.join(flags)}"
         if call.via == "anon":
-            return CCall(f"map_anonymous({at}, {how})", ("map_anonymous",))
-        opened, piece = self._opened(call)
-        offset = _offset(call.via, call.source)
-        return CCall(f"map({opened}, {at}, {how}, {offset})", ("map", *([piece] if piece else [])))
-
-    def _opened(self, call: ops.Mmap) -> tuple[str, str | None]:
-        """The C expression that opens the mapped file, and the piece that defines its function."""
+            return f"map_anonymous({at}, {how})"
         if call.driver is None:
-            return _OPENED[call.via]
-        if self._work.chooses:
-            return f"open_driver({self._work.ways.index(call.driver)})", "open_driver"
-        return "open(DRIVER_DEVICE, O_RDWR | O_CLOEXEC)", None
-
-    def _asked(self, call: ops.Call) -> CCall:
-        """A call that the accompanying module executes."""
-        if isinstance(call, device_ops.Bind | device_ops.Unbind):
-            return CCall(
-                f"tell_driver({c_string('bind' if isinstance(call, device_ops.Bind) else 'unbind')})",
-                ("tell_driver",),
-            )
-        request = module_request(call)
-        assert request is not None, call
-        text = f"ask_driver({', '.join([request.name, *_asked_of(call)])})"
-        if isinstance(call, device_ops.ArchPhysWcAdd):
-            return CCall(f"counted({text})", ("ask_driver", "counted"))
-        return CCall(text, ("ask_driver",))
-
-    def _of_tasks(self, op: ops.Op) -> CCall:
-        call = op.call
-        match call:
-            case ops.Fork():
-                piece = _REFUSED[call.refused]
-                return CCall(f"{piece}({self._number(call.child)})", (piece,), starts=call.child)
-            case ops.Thread():
-                return CCall(f"share({self._number(call.child)})", ("share",), starts=call.child)
-            case ops.Exec():
-                return CCall(f"become({self._number(op.task)})", ("become",))
-            case ops.Exit():
-                return CCall("", ends="EXITS")
-            case ops.Kill():
-                return CCall("", ends="KILLED")
-            case device_ops.VfioClose():
-                return CCall("", ("prepare_vfio",), ends="CLOSES")
-        return _declared(call)
-
-    def _number(self, task: str) -> int:
-        return self._tasks.index(task)
+            opened = _OPENED[call.via]
+        elif self._work.chooses:
+            opened = f"open_driver({self._work.ways.index(call.driver)})"
+        else:
+            opened = "open(DRIVER_DEVICE, O_RDWR | O_CLOEXEC)"
+        return f"map({opened}, {at}, {how}, {_offset(call.via, call.source)})"
 
     def _walk(self, call: walk_ops.Walk | walk_ops.ProcessVmReadv) -> CCall:
         at, pages = area_at(call.span), call.span.pages
@@ -204,12 +181,11 @@ class CProgram:
         if walker in _WAYS:
             return self._moved(call, _WAYS[walker])
         if walker == "futex_wake":
-            return CCall(f"counted(wake({at}))", ("wake", "counted"))
+            return CCall(f"counted(wake({at}))")
         if walker == "move_pages":
             node = "true" if isinstance(call, walk_ops.Walk) and call.node is not None else "false"
-            return CCall(f"move_pages({at}, {pages}, {node})", ("move_pages",))
-        piece = "register_faults" if walker == "userfaultfd" else walker
-        return CCall(f"{piece}({at}, {pages})", (piece,))
+            return CCall(f"move_pages({at}, {pages}, {node})")
+        return CCall(f"{'register_faults' if walker == 'userfaultfd' else walker}({at}, {pages})")
 
     def _moved(self, call: walk_ops.Walk | walk_ops.ProcessVmReadv, way: str) -> CCall:
         """A call in which the kernel transfers bytes, or a single word, of the task's memory."""
@@ -220,16 +196,13 @@ class CProgram:
             place, length = call.bytes.offset, call.bytes.length
             at = f"{at} + {place}" if place else at
             if writes:
-                text = f"write_bytes({way}, {at}, {length}, {value % 256:#x})"
-                return CCall(text, (way, "write_bytes"))
-            text = f"read_bytes({way}, {at}, {length}, {str(known).lower()})"
-            return CCall(text, (way, "read_bytes"), reads=True)
+                return CCall(f"write_bytes({way}, {at}, {length}, {value % 256:#x})")
+            return CCall(f"read_bytes({way}, {at}, {length}, {str(known).lower()})", reads=True)
         if writes:
-            return CCall(f"write_word({way}, {at}, {value:#x})", (way, "write_word"))
+            return CCall(f"write_word({way}, {at}, {value:#x})")
         text = f"read_word({way}, {at})"
-        if known and isinstance(call, walk_ops.Walk):
-            return CCall(text, (way, "read_word"), reads=True)
-        return CCall(f"untold({text})", (way, "read_word", "untold"))
+        reads = known and isinstance(call, walk_ops.Walk)
+        return CCall(text if reads else f"untold({text})", reads=reads)
 
 
 def _asked_of(call: ops.Call) -> tuple[str, str]:
@@ -267,9 +240,7 @@ def _declared(call: ops.Call) -> CCall:
         if isinstance(field, Word) and field.newer is not None and field.numbers[value] >= field.newer:
             defines.append((words[name], field.numbers[value]))
     text = (row.c or f"{word_of(type(call))}({', '.join(arguments)})").format_map(words)
-    # If a task refers to another one, it gets that one's process from the first process.
-    served = ("serve",) if names is not None else ()
-    return CCall(text, (*served, *pieces_called(text)), tuple(defines), names=names)
+    return CCall(text, tuple(defines), names=names)
 
 
 def _argument(field: Field, value: Any) -> str:
@@ -286,19 +257,15 @@ def _argument(field: Field, value: Any) -> str:
     return f"{value:#x}"
 
 
-def _mremap(call: ops.Mremap) -> CCall:
+def _mremap(call: ops.Mremap) -> str:
     flags = ["MREMAP_MAYMOVE"] * call.maymove + ["MREMAP_FIXED"] * call.fixed
     flags += ["MREMAP_DONTUNMAP"] * call.dontunmap
-    to = "NULL"
-    if call.over is not None:
-        to = area_at(call.over)
-    elif call.name is not None:
-        to = f"area_{call.name}"
+    to = f"area_{call.name}" if call.name is not None else "NULL"
+    to = area_at(call.over) if call.over is not None else to
+    how = f"{call.span.pages}, {call.pages}, {' | '.join(flags) or '0'}, {to}"
     if call.span.name == VVAR:
-        words = f"{call.span.start}, {call.span.pages}, {call.pages}, {' | '.join(flags)}, {to}"
-        return CCall(f"move_vvar({words})", ("move_vvar",))
-    words = f"{area_at(call.span)}, {call.span.pages}, {call.pages}, {' | '.join(flags) or '0'}, {to}"
-    return CCall(f"move({words})", ("move",))
+        return f"move_vvar({call.span.start}, {how})"
+    return f"move({area_at(call.span)}, {how})"
 
 
 def _offset(via: ops.Via, source: Span) -> str:

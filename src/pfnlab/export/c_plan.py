@@ -7,8 +7,9 @@ import msgspec
 from pfnlab.base.errors import Undecided
 from pfnlab.base.inert import c_comment, c_string
 from pfnlab.base.units import PAGE_SIZE, PHYSICAL_BITS
-from pfnlab.export.c_calls import CCall, CProgram, why_not, why_not_without_driver
-from pfnlab.export.driver_requests import DriverWork
+from pfnlab.export.c_calls import CCall, CProgram, why_not
+from pfnlab.export.module_files import DriverWork
+from pfnlab.export.pieces import pieces_called
 from pfnlab.export.subject import Subject
 from pfnlab.kernel.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
@@ -58,13 +59,12 @@ class CPlan:
         self.tasks = tasks_of(self.program)
         lines = op_lines(self.program)
         # First report operations that are impossible even with a driver.
-        refusals = {why_not: "use `pfnlab run`"}
-        if not drives:
-            refusals[why_not_without_driver] = "use `--format c`, which also writes a module"
-        for refusal, instead in refusals.items():
+        for driven, instead in [
+            (True, "use `pfnlab run`"),
+            (drives, "use `--format c`, which also writes a module"),
+        ]:
             for op, line in zip(self.program.ops, lines, strict=True):
-                why = refusal(op)
-                if why is not None:
+                if why := why_not(op, drives=driven):
                     raise Undecided(f"{subject.name}: `{line}`: {why}: {instead}")
         #: The work that the driver does for the program.
         self.work = DriverWork.of(self.program)
@@ -74,7 +74,7 @@ class CPlan:
             for number, (op, line) in enumerate(zip(self.program.ops, lines, strict=True))
         )
         calls = [step.call for step in self.steps]
-        self.called = frozenset(name for call in calls for name in call.pieces)
+        self.called = frozenset(pieces_called("\n".join(call.text for call in calls)))
         #: The number of the step before which the device is opened through vfio-pci.
         self.opened_at = next((i for i, op in enumerate(self.program.ops) if uses_vfio(op.call)), 0)
         self.coordinated = (

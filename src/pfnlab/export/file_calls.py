@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.export import strace_lines as printed
-from pfnlab.export.following import Acting, AddressSpace, Follower, pages_in
+from pfnlab.export.following import ActingTask, AddressSpace, Follower, pages_in
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import PHYSICAL, DeviceFile, DeviceWindows, FilePlace, KnownBar, device_file
 from pfnlab.programs.lang.device_ops import VfioReset
@@ -132,7 +132,7 @@ class TracedTask:
         return known
 
 
-class Trace:
+class TracedProcesses:
     """All traced processes, and what is known of the program so far.
 
     :param known: BARs by device, if their sizes are known
@@ -149,10 +149,10 @@ class Trace:
         self.dropped: Counter[str] = Counter()
 
 
-class Reading(NamedTuple):
+class TracedCall(NamedTuple):
     """A call that is being read, and the task that makes it."""
 
-    trace: Trace
+    trace: TracedProcesses
     task: TracedTask
     call: LoggedCall
 
@@ -170,9 +170,9 @@ class Reading(NamedTuple):
         self.trace.follower.add((whose or self.task).task, op, self.call.says(more), copied=not weak)
         return True
 
-    def acting(self, whose: TracedTask | None = None, more: str = "") -> Acting:
+    def acting(self, whose: TracedTask | None = None, more: str = "") -> ActingTask:
         """The task that makes the call, on its own memory or that of *whose*."""
-        return Acting(self.task.task, (whose or self.task).space, self.call.says(more))
+        return ActingTask(self.task.task, (whose or self.task).space, self.call.says(more))
 
     def on_pages(self, start: int, length: int, make: Callable[[Span], Call]) -> bool:
         """Add one operation for each area in a range of bytes; True if there is any."""
@@ -207,7 +207,7 @@ KINDS: dict[str, Callable[[TracedTask, str], Any]] = {
 CallReader = tuple[str, Callable[..., bool]]
 
 
-def read(reader: CallReader, now: Reading) -> bool:
+def read(reader: CallReader, now: TracedCall) -> bool:
     """Read one call; True if it is about device memory."""
     kinds, arguments = reader[0].split(), now.call.arguments
     if len(arguments) < len(kinds):
@@ -223,7 +223,7 @@ _COMBINE = ("PCIIOC_WRITE_COMBINE", "_IOC(_IOC_WRITE, 0x49, 0x3, 0x1043)", "0x50
 _SCAN = ("PAGEMAP_SCAN", "_IOC(_IOC_READ|_IOC_WRITE, 0x66, 0x10, 0x60)", "0xc0606610")
 
 
-def _openat(now: Reading, at: str, named: tuple[str, bool], how: str) -> bool:
+def _openat(now: TracedCall, at: str, named: tuple[str, bool], how: str) -> bool:
     found = printed.descriptor(at)
     folder = found[1] if found is not None else ""
     if found is not None and found[0] != printed.AT_FDCWD and not folder:
@@ -232,7 +232,7 @@ def _openat(now: Reading, at: str, named: tuple[str, bool], how: str) -> bool:
     return _open(now, named, how, folder or None)
 
 
-def _open(now: Reading, named: tuple[str, bool], how: str, folder: str | None = None) -> bool:
+def _open(now: TracedCall, named: tuple[str, bool], how: str, folder: str | None = None) -> bool:
     path = now.task.path(named[0], folder)
     if not named[1]:
         return now.unsaid("paths that strace has cut: which file it is cannot be told")
@@ -249,12 +249,12 @@ def _open(now: Reading, named: tuple[str, bool], how: str, folder: str | None = 
     return file is not None
 
 
-def _close(now: Reading, found: tuple[int, str]) -> bool:
+def _close(now: TracedCall, found: tuple[int, str]) -> bool:
     file = None if now.call.errno else now.task.descriptors.files.pop(found[0], None)
     return file is not None and file.file is not None
 
 
-def _dup(now: Reading, file: TracedFile) -> bool:
+def _dup(now: TracedCall, file: TracedFile) -> bool:
     words = now.call.arguments[1:]
     if now.call.got is None or (now.call.name == "fcntl" and not "".join(words).startswith("F_DUPFD")):
         return False
@@ -262,13 +262,13 @@ def _dup(now: Reading, file: TracedFile) -> bool:
     return file.file is not None
 
 
-def _chdir(now: Reading, named: tuple[str, bool]) -> bool:
+def _chdir(now: TracedCall, named: tuple[str, bool]) -> bool:
     if not now.call.errno:
         now.task.process.folder = now.task.folder = now.task.path(named[0])
     return False
 
 
-def _stat(now: Reading, file: TracedFile) -> bool:
+def _stat(now: TracedCall, file: TracedFile) -> bool:
     place = file.place()
     own = now.call.name == "fstat" or now.call.arguments[1:2] == ('""',)
     for part in now.call.arguments[-2:] if own else ():
@@ -278,7 +278,7 @@ def _stat(now: Reading, file: TracedFile) -> bool:
     return place is not None
 
 
-def _lseek(now: Reading, file: TracedFile, offset: str, whence: str) -> bool:
+def _lseek(now: TracedCall, file: TracedFile, offset: str, whence: str) -> bool:
     place = file.place()
     if place is None or (offset, whence) != ("0", "SEEK_END") or not now.call.value:
         return False
@@ -286,12 +286,12 @@ def _lseek(now: Reading, file: TracedFile, offset: str, whence: str) -> bool:
     return True
 
 
-def _ftruncate(now: Reading, file: TracedFile) -> bool:
+def _ftruncate(now: TracedCall, file: TracedFile) -> bool:
     said = ", ".join(filter(None, (f"ftruncate of {file.path}", now.call.errno)))
     return file.file is not None and now.unsaid(said)
 
 
-def _ioctl(now: Reading, fd: str, request: str) -> bool:
+def _ioctl(now: TracedCall, fd: str, request: str) -> bool:
     rest = now.call.arguments[2:]
     if request.startswith("VFIO_GROUP_GET_DEVICE_FD") and now.call.got is not None:
         named = printed.string(rest[0]) if rest else None

@@ -97,8 +97,8 @@ class AddressSpace:
         self.pieces.append(piece)
 
 
-class Acting(NamedTuple):
-    """Who makes a call, on which memory, and the comment of the operations that it becomes."""
+class ActingTask(NamedTuple):
+    """A task that makes a call, the memory that it is on, and the comment of what it becomes."""
 
     task: str
     space: AddressSpace
@@ -136,7 +136,7 @@ class Follower:
 
     # mmap
 
-    def mmap(self, who: Acting, source: MapSource, request: MapRequest) -> None:
+    def mmap(self, who: ActingTask, source: MapSource, request: MapRequest) -> None:
         """mmap(2)."""
         space, (pages, at, prot, flags, failed) = who.space, request
         if source.pages is None:
@@ -192,7 +192,7 @@ class Follower:
         if end > self._extent(name):
             self._declared[name] = end
 
-    def _make_room(self, who: Acting, at: int, pages: int, over: Span | None) -> None:
+    def _make_room(self, who: ActingTask, at: int, pages: int, over: Span | None) -> None:
         """Unmap those tracked pages of other areas that the mapping replaces."""
         for span in spans_of(who.space.within(at, at + pages)):
             if over is None or span.name != over.name:
@@ -209,7 +209,7 @@ class Follower:
     def _is_live(self, name: str) -> bool:
         return any(piece.area == name for space in self._spaces for piece in space.pieces)
 
-    def _cover(self, who: Acting, pages: int, at: int, prot: str) -> None:
+    def _cover(self, who: ActingTask, pages: int, at: int, prot: str) -> None:
         """Replace tracked pages with other memory, represented by anonymous memory."""
         for span in spans_of(who.space.within(at, at + pages)):
             covered = Mmap(None, Span(ANON, 0, span.pages), "anon", False, prot, over=span)
@@ -219,7 +219,7 @@ class Follower:
 
     # The other calls
 
-    def on_bytes(self, who: Acting, at: int, length: int, make: Callable[[Span], Call]) -> bool:
+    def on_bytes(self, who: ActingTask, at: int, length: int, make: Callable[[Span], Call]) -> bool:
         """Add one operation for each area within *length* bytes from *at* on; True if there is any."""
         start, end = at // PAGE_SIZE, pages_in(at + length)
         spans = spans_of(who.space.within(start, end))
@@ -228,14 +228,16 @@ class Follower:
             self.add(who.task, make(span), who.says + "; the call has other pages too" * more)
         return bool(spans)
 
-    def munmap(self, who: Acting, at: int, length: int, *, failed: bool) -> bool:
+    def munmap(self, who: ActingTask, at: int, length: int, *, failed: bool) -> bool:
         """munmap(2); True if it affects tracked pages."""
         met = self.on_bytes(who, at, length, Munmap)
         if not failed:
             who.space.clear(at // PAGE_SIZE, pages_in(at + length))
         return met
 
-    def mremap(self, who: Acting, start: int, count: int, pages: int, *, flags: int, to: int | None) -> bool:
+    def mremap(
+        self, who: ActingTask, start: int, count: int, pages: int, *, flags: int, to: int | None
+    ) -> bool:
         """mremap(2); True if it affects tracked pages.
 
         :param start: the first of *count* old pages

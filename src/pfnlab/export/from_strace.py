@@ -6,7 +6,7 @@ A mapping of a device file is tracked through all calls that affect it. Other ca
 from collections import Counter
 
 from pfnlab.base.errors import Misuse
-from pfnlab.export.file_calls import FILE_CALLS, Reading, Trace, read
+from pfnlab.export.file_calls import FILE_CALLS, TracedCall, TracedProcesses, read
 from pfnlab.export.memory_calls import MEMORY_CALLS
 from pfnlab.export.process_calls import FORKS, PROCESS_CALLS, ended, task_of
 from pfnlab.export.recovered import RecoveredProgram
@@ -39,7 +39,7 @@ def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -
         raise Misuse(
             f"{source}: no line is a system call as strace prints it: make it with strace -f -y -o FILE"
         )
-    trace, root = Trace(known), _root_pid(events)
+    trace, root = TracedProcesses(known), _root_pid(events)
     unread = Counter[str]()
     for event in sorted(events, key=_place):
         if isinstance(event, UnreadLine | InjectedCall):
@@ -52,7 +52,7 @@ def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -
             event.errno in RESTARTED
             or task.process.ended
             or event.name not in _CALLS
-            or not read(_CALLS[event.name], Reading(trace, task, event))
+            or not read(_CALLS[event.name], TracedCall(trace, task, event))
         ):
             trace.dropped[event.name] += 1
     # Their counts come last.

@@ -5,7 +5,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.file_calls import VFIO_BAR_PAGES, CallReader, Reading, Trace, TracedFile, readers
+from pfnlab.export.file_calls import (
+    VFIO_BAR_PAGES,
+    CallReader,
+    TracedCall,
+    TracedFile,
+    TracedProcesses,
+    readers,
+)
 from pfnlab.export.following import MapRequest, MapSource, pages_in
 from pfnlab.export.strace_lines import MAP, MLOCKALL, MREMAP, MSYNC, OPEN, bits, number, string
 from pfnlab.export.windows import driver_file
@@ -22,7 +29,7 @@ _KINDS_OF_REFS = {str(written): kind for kind, written in CLEARED_REFS.items()}
 _OF_FILES = frozenset({"EACCES", "EPERM", "EBADF", "ENODEV"})
 
 
-def _mmap(now: Reading, asked: int, length: int, prot: str, how: str, fd: str, offset: int) -> bool:
+def _mmap(now: TracedCall, asked: int, length: int, prot: str, how: str, fd: str, offset: int) -> bool:
     if now.call.value is None and not now.call.errno:
         return False
     flags, unknown = bits(how, MAP)
@@ -51,7 +58,7 @@ def _mmap(now: Reading, asked: int, length: int, prot: str, how: str, fd: str, o
     return True
 
 
-def _source(trace: Trace, file: TracedFile, page: int, pages: int, *, failed: bool) -> MapSource:
+def _source(trace: TracedProcesses, file: TracedFile, page: int, pages: int, *, failed: bool) -> MapSource:
     device, place = file.file, file.place(page)
     assert device is not None and place is not None
     driver = None
@@ -73,7 +80,7 @@ def _plain(kind: type[Call]) -> CallReader:
     fields = ROWS[kind].fields[1:]
     make: Callable[..., Call] = kind
 
-    def act(now: Reading, start: int, length: int, *told: str) -> bool:
+    def act(now: TracedCall, start: int, length: int, *told: str) -> bool:
         values: list[Any] = []
         for field, text in zip(fields, told, strict=True):
             word = text.partition(" ")[0]
@@ -92,11 +99,11 @@ def _plain(kind: type[Call]) -> CallReader:
     return " ".join(("number", "length", *kinds)), act
 
 
-def _munmap(now: Reading, start: int, length: int) -> bool:
+def _munmap(now: TracedCall, start: int, length: int) -> bool:
     return now.trace.follower.munmap(now.acting(), start, length, failed=bool(now.call.errno))
 
 
-def _mremap(now: Reading, start: int, old: int, new: int, how: str) -> bool:
+def _mremap(now: TracedCall, start: int, old: int, new: int, how: str) -> bool:
     if now.call.value is None and not now.call.errno:
         return False
     to = None if now.call.errno or now.call.value is None else now.call.value // PAGE_SIZE
@@ -112,7 +119,7 @@ def _mremap(now: Reading, start: int, old: int, new: int, how: str) -> bool:
     )
 
 
-def _pkey_mprotect(now: Reading, start: int, length: int, prot: str, key: str) -> bool:
+def _pkey_mprotect(now: TracedCall, start: int, length: int, prot: str, key: str) -> bool:
     """Convert the key: -1, or a program's only key; key 0 is the default for all other memory."""
     if key == "0":
         return now.unsaid_of(start, length, "pkey_mprotect with key 0")
@@ -120,7 +127,7 @@ def _pkey_mprotect(now: Reading, start: int, length: int, prot: str, key: str) -
     return now.on_pages(start, length, lambda span: PkeyMprotect(span, prot, keyed))
 
 
-def _mbind(now: Reading, start: int, length: int, *how: str) -> bool:
+def _mbind(now: TracedCall, start: int, length: int, *how: str) -> bool:
     mode, nodes, _, flags = how
     policy = mode.removeprefix("MPOL_").lower()
     about = policy == "default" or number(nodes.strip("[]")) == 1
@@ -130,22 +137,22 @@ def _mbind(now: Reading, start: int, length: int, *how: str) -> bool:
     return now.unsaid_of(start, length, f"mbind with {mode}, {nodes} and {flags}")
 
 
-def _msync(now: Reading, start: int, length: int, how: str) -> bool:
+def _msync(now: TracedCall, start: int, length: int, how: str) -> bool:
     syncs = bits(how, MSYNC)[0] & MSYNC["MS_SYNC"]
     return bool(syncs) and now.on_pages(start, length, Msync)
 
 
-def _mlockall(now: Reading, how: str) -> bool:
+def _mlockall(now: TracedCall, how: str) -> bool:
     if bits(how, MLOCKALL)[0] != MLOCKALL["MCL_CURRENT"] | MLOCKALL["MCL_FUTURE"]:
         return now.unsaid(f"mlockall with {how}: a program has MCL_CURRENT|MCL_FUTURE only")
     return now.said(Mlockall(), weak=True)
 
 
-def _munlockall(now: Reading) -> bool:
+def _munlockall(now: TracedCall) -> bool:
     return now.said(Munlockall(), weak=True)
 
 
-def _write(now: Reading, file: TracedFile, text: str) -> bool:
+def _write(now: TracedCall, file: TracedFile, text: str) -> bool:
     """Handle a number written to the task's own clear_refs; other writes are ignored."""
     if now.call.errno or not file.path.endswith("/clear_refs"):
         return False

@@ -17,9 +17,10 @@ import msgspec
 from pfnlab.base.inert import c_comment
 from pfnlab.programs.lang.span import Span
 
-#: The functions that a text defines, and the words it contains.
-_DEFINED = re.compile(r"^[a-z][^;={}()]*?\b(\w+)\(", re.MULTILINE)
-_NAMED = re.compile(r"[A-Za-z_]\w*")
+#: The functions and structures that a text defines, and the names it uses, outside of strings and comments.
+_DEFINED = re.compile(r"^[a-z][^;={}()]*?\b(\w+)(?:\(| = \{)", re.MULTILINE)
+_SAID = re.compile(r'"(?:[^"\\]|\\.)*"|/\*.*?\*/', re.DOTALL)
+_NAMED = re.compile(r"(?<![\w.>])[A-Za-z_]\w*")
 
 #: The folders for each kind of piece.
 _ROOMS = {
@@ -62,17 +63,16 @@ def all_pieces(room: str = "c") -> dict[str, CPiece]:
 
 @cache
 def _functions(room: str) -> dict[str, str]:
-    """The pieces in a folder, by name and by the functions that they define."""
-    found = {name: name for name in all_pieces(room)}
-    for name, piece in all_pieces(room).items():
-        found |= dict.fromkeys(_DEFINED.findall(piece.text), name)
-    return found
+    """The pieces in a folder, by name and by what they define; of several, the first one counts."""
+    pieces = all_pieces(room)
+    defined = {word: name for name in reversed(pieces) for word in _DEFINED.findall(pieces[name].text)}
+    return defined | {name: name for name in pieces}
 
 
 def pieces_called(text: str, room: str = "c") -> tuple[str, ...]:
-    """The pieces whose functions an expression calls, sorted by name."""
-    functions = _functions(room)
-    return tuple(dict.fromkeys(functions[word] for word in _NAMED.findall(text) if word in functions))
+    """The pieces that a text uses, in its order."""
+    functions, words = _functions(room), _NAMED.findall(_SAID.sub("", text))
+    return tuple(dict.fromkeys(functions[word] for word in words if word in functions))
 
 
 def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c") -> list[CPiece]:

@@ -4,7 +4,15 @@ import re
 from functools import partial
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.file_calls import PIDFD, Descriptors, Reading, Trace, TracedFile, TracedTask, readers
+from pfnlab.export.file_calls import (
+    PIDFD,
+    Descriptors,
+    TracedCall,
+    TracedFile,
+    TracedProcesses,
+    TracedTask,
+    readers,
+)
 from pfnlab.export.following import pages_in
 from pfnlab.export.memory_calls import named
 from pfnlab.export.strace_lines import CLONE, LoggedCall, TracedEnd, bits, descriptor, number, string
@@ -29,7 +37,7 @@ _UNRELATED = "processes whose beginning is not in the log: each is treated as un
 _NO_LIMIT = ("RLIM_INFINITY", "RLIM64_INFINITY", f"{(1 << 64) - 1}", f"{(1 << 64) - 1:#x}")
 
 
-def _fork(now: Reading) -> bool:
+def _fork(now: TracedCall) -> bool:
     if not now.call.got:
         return False
     flags = CLONE["CLONE_VM"] | CLONE["CLONE_VFORK"] if now.call.name == "vfork" else 0
@@ -55,7 +63,7 @@ def _fork(now: Reading) -> bool:
     return True
 
 
-def _exec(now: Reading) -> bool:
+def _exec(now: TracedCall) -> bool:
     if now.call.errno or now.call.value is None:
         return False
     program = string(now.call.arguments[0]) if now.call.arguments else None
@@ -79,7 +87,7 @@ def _exec(now: Reading) -> bool:
     return True
 
 
-def _exit(now: Reading) -> bool:
+def _exit(now: TracedCall) -> bool:
     if now.call.name == "exit" and (now.task.leader is not None or _has_threads(now.trace, now.task)):
         now.unsaid("exit of a thread: a thread of a program ends with its process")
         now.task.ended = now.task.leader is not None
@@ -88,12 +96,12 @@ def _exit(now: Reading) -> bool:
     return True
 
 
-def _has_threads(trace: Trace, task: TracedTask) -> bool:
+def _has_threads(trace: TracedProcesses, task: TracedTask) -> bool:
     others = (other for other in trace.tasks.values() if other is not task)
     return any(other.process is task.process and not other.ended for other in others)
 
 
-def _end(trace: Trace, task: TracedTask, call: Call, comment: str) -> None:
+def _end(trace: TracedProcesses, task: TracedTask, call: Call, comment: str) -> None:
     """End the process whose first thread is *task*."""
     if not task.borrowed and not task.ended:
         task.ended_with_memory = bool(task.space.pieces)
@@ -107,14 +115,14 @@ def _set_pidfd(task: TracedTask, fd: int, pid: int) -> None:
     task.descriptors.set(fd, TracedFile(PIDFD, process=pid), cloexec=True)
 
 
-def _pidfd_open(now: Reading, whose: tuple[int, str]) -> bool:
+def _pidfd_open(now: TracedCall, whose: tuple[int, str]) -> bool:
     """Handle pidfd_open, which counts as device memory if any use of the descriptor does."""
     if now.call.got is not None:
         _set_pidfd(now.task, now.call.got, whose[0])
     return False
 
 
-def _process(now: Reading, text: str) -> TracedTask | None:
+def _process(now: TracedCall, text: str) -> TracedTask | None:
     """The process that a pidfd refers to; None if the log does not show it."""
     fd, path = descriptor(text) or (0, "")
     if fd in _SELF:
@@ -127,7 +135,7 @@ def _process(now: Reading, text: str) -> TracedTask | None:
     return None if whose is None else whose.process
 
 
-def _process_madvise(now: Reading, pidfd: str, vector: str, _: str, word: str, flags: str) -> bool:
+def _process_madvise(now: TracedCall, pidfd: str, vector: str, _: str, word: str, flags: str) -> bool:
     """Handle the ranges one after another, up to the one that failed."""
     whose, ranges = _process(now, pidfd), ranges_of(vector)
     if whose is None or whose.ended:
@@ -152,7 +160,7 @@ def _process_madvise(now: Reading, pidfd: str, vector: str, _: str, word: str, f
     return True
 
 
-def _process_mrelease(now: Reading, pidfd: str) -> bool:
+def _process_mrelease(now: TracedCall, pidfd: str) -> bool:
     """Handle the call for a process that lives or has ended; how far a dying one has got is unknown."""
     whose = _process(now, pidfd)
     if whose is None or not (whose.ended_with_memory if whose.ended else whose.space.pieces):
@@ -163,11 +171,11 @@ def _process_mrelease(now: Reading, pidfd: str) -> bool:
     return now.said(process_ops.ProcessMrelease(whose.task))
 
 
-def _setrlimit(now: Reading, resource: str, limits: str) -> bool:
+def _setrlimit(now: TracedCall, resource: str, limits: str) -> bool:
     return _prlimit(now, (0, ""), resource, limits)
 
 
-def _prlimit(now: Reading, pid: tuple[int, str], resource: str, limits: str) -> bool:
+def _prlimit(now: TracedCall, pid: tuple[int, str], resource: str, limits: str) -> bool:
     """Attribute the call to the process that is limited, not the one that sets the limit."""
     whose = now.trace.tasks.get(pid[0]) if pid[0] else now.task
     soft = limits.partition("rlim_cur=")[2].partition(",")[0]
@@ -184,7 +192,7 @@ def _prlimit(now: Reading, pid: tuple[int, str], resource: str, limits: str) -> 
     return now.said(process_ops.Setrlimit(_LIMITED[resource], None), other, whose, weak=True)
 
 
-def _other_memory(now: Reading, pid: int, own: str, _: str, vector: str) -> bool:
+def _other_memory(now: TracedCall, pid: int, own: str, _: str, vector: str) -> bool:
     """Attribute process_vm_readv and process_vm_writev to the task that owns the memory, if tracked."""
     whose = now.trace.tasks.get(pid)
     if whose is None:
@@ -223,7 +231,7 @@ def ranges_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def task_of(trace: Trace, event: LoggedCall | TracedEnd, root_pid: int | None) -> TracedTask:
+def task_of(trace: TracedProcesses, event: LoggedCall | TracedEnd, root_pid: int | None) -> TracedTask:
     """The task that an event is about; one that the log has not shown so far is added."""
     pid = event.pid
     if pid is None:
@@ -240,7 +248,7 @@ def task_of(trace: Trace, event: LoggedCall | TracedEnd, root_pid: int | None) -
     return trace.tasks[pid]
 
 
-def ended(trace: Trace, task: TracedTask, event: TracedEnd) -> None:
+def ended(trace: TracedProcesses, task: TracedTask, event: TracedEnd) -> None:
     """A task ends, as the log has it."""
     if event.signal and not task.ended and not task.process.ended:
         _end(trace, task.process, Kill(), f"line {event.line}: {event.signal}")

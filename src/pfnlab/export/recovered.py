@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse, ProgramError, Undecided
 from pfnlab.base.inert import line_comment, one_line
-from pfnlab.export.file_calls import Trace
+from pfnlab.export.file_calls import TracedProcesses
 from pfnlab.export.following import RecoveredOp
 from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import VfioReset
@@ -45,7 +45,7 @@ class RecoveredProgram(NamedTuple):
 
     source: str
     lines: int
-    trace: Trace
+    trace: TracedProcesses
 
     def text(self) -> str:
         """The program in canonical layout, with its comments.

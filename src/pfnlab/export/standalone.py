@@ -16,9 +16,8 @@ from pfnlab.base.toml_text import package_tables
 from pfnlab.base.version import VERSION
 from pfnlab.export.c_plan import CPlan
 from pfnlab.export.module_files import LOAD, module_files, module_name
-from pfnlab.export.pieces import block, called, comment, function, with_needs
+from pfnlab.export.pieces import block, called, comment, function, pieces_called, with_needs
 from pfnlab.export.subject import Subject
-from pfnlab.programs.lang.ops import END_KINDS
 
 #: Headers for the code generated here, but not for pieces.
 _HEADERS = (
@@ -80,7 +79,9 @@ def as_c(subject: Subject) -> dict[str, str]:
 
 def c_text_of(plan: CPlan, dialect: Dialect) -> str:
     """The complete file for a program."""
-    pieces = with_needs(_pieces(plan), dialect.instead)
+    functions = [*(_coordinated(plan, dialect) if plan.coordinated else _straight(plan, dialect))]
+    # What main() uses comes first.
+    pieces = with_needs(pieces_called("\n".join(reversed(functions))), dialect.instead)
     headers = sorted({*_HEADERS, *(header for piece in pieces for header in piece.includes)})
     own = [*dialect.headers, *[c_string(f"{module_name(plan.subject)}.h")] * bool(plan.work)]
     includes = [*headers, *([""] if own else []), *own]
@@ -90,7 +91,7 @@ def c_text_of(plan: CPlan, dialect: Dialect) -> str:
         "\n".join(f"#include {header}" if header else "" for header in includes),
         *plan.constants(),
         *(piece.text for piece in pieces),
-        *(_coordinated(plan, dialect) if plan.coordinated else _straight(plan, dialect)),
+        *functions,
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -127,22 +128,6 @@ def _promise(plan: CPlan) -> str:
     if plan.by_release:
         return "Results are only printed; a leak is compared with what is expected for the kernel's version."
     return "It prints what it observes, and expects nothing."
-
-
-def _pieces(plan: CPlan) -> list[str]:
-    kinds = {device.kind for device in plan.program.devices}
-    names = ["skip", *(["find_bar"] if plan.bars else [])]
-    names += ["find_lowmem"] * ("lowmem" in kinds) + ["end_of_physical"] * bool(kinds & {*END_KINDS})
-    names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * (
-        plan.program.thp is not None
-    )
-    names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.program.needs.vfio
-    names += ["find_driver"] * bool(plan.work) + ["match_driver"] * plan.work.binds
-    names += ["find_ram"] * plan.work.tells_pages
-    names += ["step", "left"] + ["leak_of_release"] * bool(plan.by_release)
-    names += ["tell_known"] * plan.tells_known
-    names.append("operate" if plan.coordinated else "give_up")
-    return list(dict.fromkeys([*names, *(name for step in plan.steps for name in step.call.pieces)]))
 
 
 def _end(plan: CPlan, dialect: Dialect) -> list[str]:

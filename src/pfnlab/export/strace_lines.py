@@ -35,7 +35,7 @@ class LoggedCall(NamedTuple):
 
     @property
     def got(self) -> int | None:
-        """What it returned; None if it failed, or never returned."""
+        """The number returned; None if the call failed, or never returned."""
         return None if self.value is None or self.value < 0 else self.value
 
     def says(self, more: str = "") -> str:

@@ -139,7 +139,7 @@ static uint64_t find_lowmem(void)
 	skip("there is no memory below 512 KiB that is free");
 }
 
-//: end_of_physical
+//: end_of_physical skip
 #include <cpuid.h>
 #include <stdint.h>
 /* The end of physical addresses, as the processor says. */
