@@ -10,7 +10,7 @@ from middle_runs import careful, cut, forgetful
 
 from pfnlab.base.errors import Defect, MissingTool
 from pfnlab.campaign import plan_file
-from pfnlab.hunt.fuzz import replaying, rounds
+from pfnlab.hunt.fuzz import rounds
 from pfnlab.lab.running import confirm
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs import named_machines
@@ -63,7 +63,7 @@ class Fake:
 Ask = Callable[..., Answer]
 
 #: The modules that name open_machine: imported first under a made-up one, each would keep it for later tests.
-NAMING = (confirm, named_machines, plan_file, replaying, rounds)
+NAMING = (confirm, named_machines, plan_file, rounds)
 
 
 def open_with(monkeypatch: pytest.MonkeyPatch, opener: Callable[..., Machine]) -> None:

@@ -71,13 +71,16 @@ class ProgramError(Misuse):
         self.text = text
         super().__init__(message)
 
+    @property
+    def in_one_line(self) -> str:
+        """The place and the message, without the offending line."""
+        place = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        return f"{place}: {self.message}"
+
     def __str__(self) -> str:
-        if not self.line:
-            return f"{self.source}: {self.message}"
-        head = f"{self.source}:{self.line}:{self.column}: {self.message}"
-        if not self.text:
-            return head
-        return f"{head}\n    {self.text}\n    {' ' * (self.column - 1)}^"
+        if not self.line or not self.text:
+            return self.in_one_line
+        return f"{self.in_one_line}\n    {self.text}\n    {' ' * (self.column - 1)}^"
 
 
 class PolicyError(Misuse):

@@ -77,8 +77,7 @@ def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False
         try:
             check(*arguments)
         except Misuse as wrong:
-            # The program and caret below the message do not fit on one line.
-            words = str(wrong).partition("\n")[0] if isinstance(wrong, ProgramError) else str(wrong)
+            words = wrong.in_one_line if isinstance(wrong, ProgramError) else str(wrong)
             raise Misuse(f"{toml_place(source, path)}: {one_line(words)}") from None
         accepted.add(asked)
     return plan

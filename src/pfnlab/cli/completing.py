@@ -76,7 +76,7 @@ BY_PLACE: dict[tuple[str, str], Values] = {
     ("kernels build", "--like"): values.series,
 }
 
-_CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)+")
+_CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)*")
 
 
 def candidates(before: Sequence[str], typed: str) -> dict[str, str]:

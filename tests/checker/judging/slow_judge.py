@@ -219,8 +219,10 @@ def _pieces(old: PteSeen, ptes: Sequence[PteSeen]) -> Iterator[tuple[Span, PteSe
     at = old.span.start
     for now in ptes:
         if now.task == old.task and now.span.meets(old.span):
-            end = min(now.span.end, old.span.end)
-            yield Span(old.span.name, max(now.span.start, old.span.start), end), now
+            start, end = max(now.span.start, old.span.start), min(now.span.end, old.span.end)
+            if at < start:
+                yield Span(old.span.name, at, start), None
+            yield Span(old.span.name, start, end), now
             at = max(at, end)
     if at < old.span.end:
         yield Span(old.span.name, at, old.span.end), None
