@@ -19,7 +19,6 @@ import msgspec
 from pfnlab.base.result import PrintedStruct
 from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.checker.check import CheckResult
-from pfnlab.checker.judging.affected import AffectsResult
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.diagnosis.explanation import ExplainResult
@@ -34,6 +33,7 @@ from pfnlab.hunt.meeting.bug_run import BugRunResult
 from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult
+from pfnlab.kernel.bugs.affected import AffectsResult
 from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
 from pfnlab.programs.runs.compared import RunResult

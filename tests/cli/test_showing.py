@@ -140,7 +140,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
         ),
         (
             "bugs affects",
-            "pfnlab.checker.judging.affected.affecting",
+            "pfnlab.kernel.bugs.affected.affecting",
             {"version": "6.1"},
             "pfnlab bugs affects",
         ),

@@ -38,7 +38,7 @@ _CASES = [
     StartCase(("--version",), 13, _HEAVY | {"msgspec", "argparse"}),
     StartCase(("--help",), 16, _HEAVY | {"msgspec"}),
     StartCase(("check", "--help"), 28, _HEAVY),
-    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 250),
+    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 251),
     StartCase(("litmus", "list"), 27),
     StartCase(("explain", _LINE), 64),
     StartCase(("kernels", "list"), 48),

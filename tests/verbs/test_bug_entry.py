@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
-from pfnlab.checker.judging.affected import sources_of
+from pfnlab.kernel.bugs.affected import sources_of
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs, bug
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.present.document.terminal import text_of

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from pfnlab.base.result import ALWAYS, PrintedStruct, other_fields
-from pfnlab.checker.judging.affected import sources_of
+from pfnlab.kernel.bugs.affected import sources_of
 from pfnlab.kernel.bugs.bug_status import BugStatusWord, Point
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.kernel.policies.releases import version_key

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Request, Say
 
 if TYPE_CHECKING:
-    from pfnlab.checker.judging.affected import AffectsResult
     from pfnlab.hunt.meeting.bug_run import BugRunResult
+    from pfnlab.kernel.bugs.affected import AffectsResult
     from pfnlab.verbs.bug_entry import BugEntry
     from pfnlab.verbs.bug_list import BugList
     from pfnlab.verbs.bug_search import BugFindings
@@ -128,7 +128,7 @@ def perform_affects(request: AffectsRequest, say: Say) -> Iterator[AffectsResult
 
     :raises Misuse: if it is not a version, there is no such kernel, or a file cannot be read
     """
-    from pfnlab.checker.judging.affected import affecting
+    from pfnlab.kernel.bugs.affected import affecting
     from pfnlab.kernel.policies.kconfig import options_of
 
     options = options_of(request.config) if request.config is not None else None

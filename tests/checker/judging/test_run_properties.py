@@ -80,6 +80,11 @@ def test_the_tables_of_properties_are_up_to_date(page: Path) -> None:
     assert write_properties.written(page) == page.read_text(encoding="utf-8")
 
 
+def test_the_losses_that_rank_bugs_are_those_of_the_declarations() -> None:
+    """The same command writes them."""
+    assert write_properties.losses() == write_properties.LOSSES.read_text(encoding="utf-8")
+
+
 def test_every_property_has_a_row_in_the_pages() -> None:
     """Each that can be violated."""
     text = "".join(page.read_text(encoding="utf-8") for page in write_properties.PAGES)

@@ -7,11 +7,12 @@ read: the last store to one counts, as long as nothing else can have changed it.
 from collections.abc import Iterator, Mapping
 
 from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces, device_page_at
+from pfnlab.kernel.bugs.loss import Loss
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
-from pfnlab.programs.runs.kernel_property import KernelProperty, Loss
+from pfnlab.programs.runs.kernel_property import KernelProperty
 from pfnlab.programs.runs.observation import MemoryObservation, PageData, PteSeen, Step
 
 #: A location: task, area, and page in the area.

@@ -16,13 +16,13 @@ from pfnlab.checker.judging.observed_spaces import (
 )
 from pfnlab.checker.judging.run_judge import evidence_of, of_runs
 from pfnlab.checker.scopes import race_judges, step_judges
+from pfnlab.kernel.bugs.loss import Loss
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.programs.lang.device_ops import OWN_RAM
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import PERF
-from pfnlab.programs.runs.kernel_property import Loss
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, MemoryObservation, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import vma_name

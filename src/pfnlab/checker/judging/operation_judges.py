@@ -7,6 +7,7 @@ from pfnlab.checker.judging.contents import private_kept
 from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.observed_spaces import PlaceIndex, SeenSpaces, device_page_at, target_at
 from pfnlab.checker.judging.run_judge import evidence_of, of_runs
+from pfnlab.kernel.bugs.loss import Loss
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import Ioremap
 from pfnlab.programs.lang.ops import (
@@ -23,7 +24,6 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
-from pfnlab.programs.runs.kernel_property import Loss
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step
 from pfnlab.programs.runs.texts import TableEntry, vma_name

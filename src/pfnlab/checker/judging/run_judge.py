@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Generic, Literal, ParamSpec
 
-from pfnlab.programs.runs.kernel_property import KernelProperty, Loss, documented
+from pfnlab.kernel.bugs.loss import Loss
+from pfnlab.programs.runs.kernel_property import KernelProperty, documented
 
 _Arguments = ParamSpec("_Arguments")
 

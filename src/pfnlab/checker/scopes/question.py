@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack, get_args
 
 from pfnlab.base.errors import Defect
 from pfnlab.checker.scopes.moment import Judge, Moment
-from pfnlab.programs.runs.kernel_property import KernelProperty, Loss, documented
+from pfnlab.kernel.bugs.loss import Loss
+from pfnlab.programs.runs.kernel_property import KernelProperty, documented
 
 #: The seams that a question may belong to, as in a machine's name.
 Seam = Literal["tracker", "flush", "walker"]

@@ -2,11 +2,11 @@
 
 from pfnlab.checker.scopes.moment import LEFT_BEHIND, LOOKED_BEHIND, USED_VMA, StateView
 from pfnlab.checker.scopes.question import RaceView, of_models, of_races
+from pfnlab.kernel.bugs.loss import Loss
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.gather import FREED_TABLE
 from pfnlab.kernel.mm.more.readers import WALKED_LEAF
-from pfnlab.programs.runs.kernel_property import Loss
 
 
 @of_races(

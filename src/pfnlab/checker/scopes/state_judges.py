@@ -6,9 +6,9 @@ from pfnlab.base.units import PfnRange
 from pfnlab.checker.scopes.modes import one_mode_kept
 from pfnlab.checker.scopes.moment import FREED_WRONGLY, PCI_FILES, FrameMode, Moment, StateView
 from pfnlab.checker.scopes.question import of_kernels, of_models
+from pfnlab.kernel.bugs.loss import Loss
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.copy_on_write import COPIED, COPIED_UNFLUSHED
-from pfnlab.programs.runs.kernel_property import Loss
 
 #: The files that a claim revokes, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
 REVOKED = (*PCI_FILES, "mem")

@@ -14,9 +14,9 @@ from pfnlab.checker.scopes.moment import (
     StateView,
 )
 from pfnlab.checker.scopes.question import Outcomes, of_kernels, of_models
+from pfnlab.kernel.bugs.loss import Loss
 from pfnlab.kernel.mm.more.readers import normal_runs
 from pfnlab.programs.runs import memory_faults
-from pfnlab.programs.runs.kernel_property import Loss
 
 
 def fork_refused(outcomes: Outcomes) -> bool:

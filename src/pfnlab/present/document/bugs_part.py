@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pfnlab.base.terminal_text import linkless
 from pfnlab.base.units import number_of
-from pfnlab.checker.judging.affected import AffectedBy, AffectsResult
 from pfnlab.hunt.meeting.bug_run import BugRunResult, HeldMachine, ShownMachine, ShownProgram
+from pfnlab.kernel.bugs.affected import AffectedBy, AffectsResult
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells
 from pfnlab.present.document.part import Part, part_of_result, program_code, section
 

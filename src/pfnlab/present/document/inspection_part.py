@@ -7,7 +7,6 @@ from os import strerror
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import one_line, shell_path, shell_word
 from pfnlab.base.units import number_of, size_text
-from pfnlab.checker.judging.affected import affecting
 from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
 from pfnlab.diagnosis.inspector.finding.finding_form import (
     MemoryRow,
@@ -17,6 +16,7 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
 )
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, LookedAt
+from pfnlab.kernel.bugs.affected import affecting
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,

@@ -2,26 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from types import ModuleType
 from typing import Any, TypeVar
 
 from pfnlab.base.errors import Defect
+from pfnlab.kernel.bugs.loss import Loss
 
 _Kind = TypeVar("_Kind")
-
-
-class Loss(IntEnum):
-    """The cost of a violated property, the worst first."""
-
-    #: Somebody accesses or loses memory that belongs to others.
-    MEMORY = 0
-    #: The kernel warns, stops or waits forever.
-    STOP = 1
-    #: A reservation or a cache mode stays wrong, whoever uses the memory next.
-    LASTING = 2
-    #: The caller alone is affected, or the log.
-    PASSING = 3
 
 
 @dataclass(frozen=True, eq=False)

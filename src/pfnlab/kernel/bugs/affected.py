@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Count, Made, Result
-from pfnlab.checker.judging.severity import SEVERITIES, Severity, loss_of, reach_of, severity
 from pfnlab.kernel.bugs.architectures import arch_named, arch_of_version, architectures_with
 from pfnlab.kernel.bugs.bug_status import BugStatusWord, fix_of
 from pfnlab.kernel.bugs.distributions import Backports
@@ -19,6 +18,7 @@ from pfnlab.kernel.bugs.kernel_name import KernelName
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
 from pfnlab.kernel.bugs.named_repairs import NamedRepairs, NamingLine, repairs_named_in
 from pfnlab.kernel.bugs.repairs import measurements_of
+from pfnlab.kernel.bugs.severity import SEVERITIES, Severity, loss_of, reach_of, severity
 
 AffectedWord = Literal[
     "has",

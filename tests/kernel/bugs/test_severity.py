@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.checker.judging.severity import severity
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs, bug
+from pfnlab.kernel.bugs.severity import severity
 
 
 @for_each(

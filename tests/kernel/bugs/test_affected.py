@@ -8,7 +8,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.checker.judging.affected import OPEN, AffectsResult, affecting
+from pfnlab.kernel.bugs.affected import OPEN, AffectsResult, affecting
 from pfnlab.kernel.bugs.known_bugs import all_bugs
 
 VERSIONS = ("6.1.20", "6.12.25", "6.16.12", "7.3.4", "6.12.117+deb13-cloud-amd64", "6.1.176-1")

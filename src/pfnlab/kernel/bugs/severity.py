@@ -8,15 +8,12 @@ that the next user of the memory has until the machine is rebooted.
 
 from typing import Literal
 
-from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.kernel.bugs.known_bugs import Bug, BugReach
-from pfnlab.programs.runs.kernel_property import Loss
+from pfnlab.kernel.bugs.loss import Loss, losses
 
 Severity = Literal["high", "medium", "low"]
 #: The severities, the highest first.
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
-
-
 #: Who can reach a bug, the nearest first.
 _REACHES = (BugReach.USER, BugReach.PRIVILEGED, BugReach.HARDWARE, BugReach.DRIVER, BugReach.FAULT)
 _USER, _PRIVILEGED = 0, 1
@@ -34,7 +31,7 @@ def severity(one: Bug) -> Severity:
 
 def loss_of(one: Bug) -> Loss:
     """The worst loss that a bug causes, according to the properties that it violates."""
-    return min((PROPERTIES[name].loss for name in one.breaks), default=Loss.PASSING)
+    return min((losses()[name] for name in one.breaks), default=Loss.PASSING)
 
 
 def reach_of(one: Bug) -> int:
