@@ -54,6 +54,19 @@ def test_a_program_of_that_name_alone_shows_nothing() -> None:
     assert () == called.runs[0].bugs
 
 
+@for_each(
+    "machine, numbers", [("qemu:7.3.4", ("N05",)), ("qemu:7.3-mine", ()), ("qemu:/boot/vmlinuz-7.3", ())]
+)
+def test_a_kernel_built_here_may_have_a_fix(machine: str, numbers: tuple[str, ...]) -> None:
+    """Its name can begin like a version."""
+    result = result_of("copied-page-mode", "model:7.3")
+    run = msgspec.structs.replace(result.runs[0], machine=machine)
+
+    called = judged(result.program, [run], {machine: "7.3"}, name="copied-page-mode")
+
+    assert numbers == called.runs[0].bugs
+
+
 def test_the_bugs_are_in_the_result() -> None:
     """Whoever reads it as JSON sees what the text says."""
     named, nothing = (

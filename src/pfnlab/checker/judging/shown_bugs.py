@@ -8,6 +8,7 @@ from pfnlab.checker.judging.reasons import model_run
 from pfnlab.kernel.bugs.bug_status import BugStatusWord
 from pfnlab.kernel.bugs.known_bugs import Bug, bug, bugs_shown_by
 from pfnlab.kernel.bugs.without_bug import without_bug
+from pfnlab.kernel.policies.releases import is_version
 from pfnlab.programs.lang.library import find_program, load_found
 from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.ops import Program
@@ -17,8 +18,6 @@ from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
 _VERSION = re.compile(r"\d+\.\d+[\w.+~-]*")
-#: A machine whose kernel is as released: its name has no change, and is no name of a patched kernel.
-_AS_RELEASED = re.compile(r"(?:model|qemu):\d[^,]*")
 
 
 def version_of(run: Run) -> str:
@@ -35,7 +34,8 @@ def shown_bugs(name: str, program: Program, run: Run, broken: Sequence[Violation
 
     :param broken: the violations of *run*
     """
-    if run.unfinished is not None or not _AS_RELEASED.fullmatch(run.machine):
+    # A name with a change, or of a kernel built here, is no version.
+    if run.unfinished is not None or not is_version(run.machine.partition(":")[2]):
         return
     told = {(one.known or "").partition(": ")[0] for one in broken}
     for one in bugs_shown_by(name):
