@@ -83,7 +83,7 @@ def grouped(kernel: Careless, programs: Sequence[Program] = PROGRAMS) -> tuple[F
 
     return causes_of(
         {
-            said.key: HuntFinding.of(said, of, (), signs=signs_of(of, said, (), lambda of=of: ask(of)))
+            said.key: HuntFinding.of(said, of, (), signs=signs_of(of, said, (), ask))
             for of in programs
             for said in signatures_of(of, ask(of))
         }
@@ -193,14 +193,14 @@ def test_the_signs_of_a_finding_are_up_to_its_step() -> None:
     runs = logged(LookLevel.MEMORY)
     (said,) = signatures_of(LONG, runs)
 
-    assert [effect_of(said)] == signs_of(LONG, said, (), lambda: runs)
-    assert [effect_of(said)] == signs_of(LONG, signature("book"), (), lambda: runs)
-    assert [] == signs_of(LONG, said, (), lambda: [runs[0], runs[0]])
+    assert [effect_of(said)] == signs_of(LONG, said, (), lambda of: runs)
+    assert [effect_of(said)] == signs_of(LONG, signature("book"), (), lambda of: runs)
+    assert [] == signs_of(LONG, said, (), lambda of: [runs[0], runs[0]])
 
 
 def test_what_was_looked_at_in_the_end_only_has_no_signs() -> None:
     """What came before is not known then."""
-    assert [] == signs_of(LONG, signature("log"), (), lambda: logged(LookLevel.END))
+    assert [] == signs_of(LONG, signature("log"), (), lambda of: logged(LookLevel.END))
 
 
 class Deaf(ModelMachine):

@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from for_each import for_each
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.causes import HuntFinding
+from pfnlab.hunt.fuzz.filing import FoundDifference
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state
+from pfnlab.hunt.fuzz.signature import Signature
 from pfnlab.present.document.campaign_part import part
 from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_text
@@ -80,6 +84,27 @@ def test_a_count_of_a_state_is_not_less_than_nothing(tmp_path: Path, key: str) -
     """A hunt from so far behind would not come to its end."""
     with pytest.raises(Misuse, match=rf"Expected `int` >= 0 - at `\$.{key}`; name another file"):
         read_state(kept(tmp_path / "x.json", {**state_of(PROGRAM), key: -5}))
+
+
+@for_each(
+    "change, says",
+    [
+        ({"looking": {"levels": []}}, r"Expected `array` of length >= 1 - at `\$.looking.levels`"),
+        ({"findings": {}}, "a finding .* is unfinished, and is not there"),
+    ],
+)
+def test_a_state_with_a_part_missing_is_refused(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    """Whatever it names must be there."""
+    signature = Signature("difference", "book", "munmap", (("model:6.1",), ("qemu:6.1",)), "a / b")
+    program = load_text(PROGRAM)
+    state = HuntState(machines=["model:7.2"], seed=0, vocabulary=Vocabulary())
+    state.findings["x"] = HuntFinding.of(signature, program, ())
+    state.unfinished["x"] = FoundDifference(signature, program, (), "t", 1, (1, 1))
+    content: dict[str, Any] = msgspec.to_builtins(state)
+
+    assert read_state(kept(tmp_path / "whole.json", content)) is not None
+    with pytest.raises(Misuse, match=says):
+        read_state(kept(tmp_path / "x.json", {**content, **change}))
 
 
 def hunted() -> HuntState:

@@ -91,19 +91,6 @@ class HuntFinding(msgspec.Struct):
             **fields,
         )
 
-    def is_one_with(self, other: HuntFinding) -> bool:
-        """True if both have the same cause."""
-        return self._is_behind(other) or other._is_behind(self)
-
-    def _is_behind(self, other: HuntFinding) -> bool:
-        """True if the effect of *other* is its own effect or one of its signs."""
-        if self.signature is None or other.signature is None:
-            return False
-        effect, field = effect_of(other.signature), self.signature.field
-        # Only a state field can lead to a difference in state.
-        leads = effect.field in ("", *_STATE) or field not in _STATE
-        return leads and effect in (effect_of(self.signature), *self.signs)
-
 
 class FindingCause(msgspec.Struct, frozen=True):
     """Findings of one cause.
@@ -133,7 +120,7 @@ def signs_of(
     program: Program,
     signature: Signature,
     machines: Iterable[Machine],
-    ask: Callable[[], Sequence[Run]],
+    ask: Callable[[Program], Sequence[Run]],
     *,
     agreed: bool = True,
 ) -> list[Signature]:
@@ -142,7 +129,7 @@ def signs_of(
     If the finding does not show there, because it was found at another observation level, all effects count.
     Runs without an answer, or of which only the end was observed, have no signs.
 
-    :param ask: runs the program on all *machines*
+    :param ask: runs a program on all *machines*
     """
     if signature.kind == "alarm":
         # It may not show in a guest that has run other programs.
@@ -150,7 +137,7 @@ def signs_of(
             if isinstance(machine, RebootableMachine):
                 machine.reboot()
     try:
-        runs = ask()
+        runs = ask(program)
     except Misuse:
         return []
     if undecided(runs) or any(run.look is LookLevel.END for run in runs):
@@ -176,9 +163,25 @@ def causes_of(found: Mapping[str, HuntFinding]) -> tuple[FindingCause, ...]:
         operations = (one.program or "").rpartition("\n\n")[2]
         return one.program is None, one.operations, len(operations), len(one.signs), key
 
+    of = {key: one.signature for key, one in found.items()}
+    effects = {key: None if signature is None else effect_of(signature) for key, signature in of.items()}
+    signs = {key: {effects[key], *one.signs} for key, one in found.items()}
+
+    def is_behind(key: str, other: str) -> bool:
+        """True if the effect of *other* is the finding's own effect or one of its signs."""
+        signature, effect = of[key], effects[other]
+        if signature is None or effect is None:
+            return False
+        # Only a state field can lead to a difference in state.
+        return (effect.field in ("", *_STATE) or signature.field not in _STATE) and effect in signs[key]
+
     groups: list[list[str]] = []
     for key in sorted(found, key=size):
-        same = [group for group in groups if any(found[key].is_one_with(found[other]) for other in group)]
+        same = [
+            group
+            for group in groups
+            if any(is_behind(key, other) or is_behind(other, key) for other in group)
+        ]
         merged = sorted((key, *chain.from_iterable(same)), key=size)
         groups = [*(group for group in groups if group not in same), merged]
     return tuple(

@@ -98,7 +98,12 @@ class HuntState(msgspec.Struct):
     format: str = STATE_FORMAT
 
     def __post_init__(self) -> None:
-        """Reject an inconsistent hunt (ValueError if the number of letters is not that of finished cells)."""
+        """Reject an inconsistent hunt.
+
+        :raises ValueError: if the number of letters is not that of finished cells, or a finding is missing
+        """
+        if unknown := self.unfinished.keys() - self.findings.keys():
+            raise ValueError(f"a finding {min(unknown)} is unfinished, and is not there")
         if self.cells is not None and not len(self.cells.letters) == self.next <= self.cells.count:
             raise ValueError(f"{self.next} of {number_of(self.cells.count, 'cell')} need a letter each")
 
@@ -123,7 +128,7 @@ class HuntState(msgspec.Struct):
     @property
     def new(self) -> int:
         """The number of findings that were not filed when the hunt began."""
-        return len(self.findings.keys() - set(self.known_keys))
+        return sum(not one.known for one in self.findings.values())
 
 
 def read_state(path: Path) -> HuntState | None:

@@ -160,6 +160,7 @@ class Investigation:
             met=met,
             first=state.compared if first is None else first,
             minimal=difference.minimal,
+            known=signature.key in state.known_keys,
             signs=self._signs(program, signature),
         )
         state.unfinished.pop(signature.key, None)
@@ -173,7 +174,7 @@ class Investigation:
             return []
         machines = self._machines.at[level].values()
         return signs_of(
-            program, signature, machines, lambda: self._machines.runs(program, level), agreed=self._agreed
+            program, signature, machines, lambda of: self._machines.runs(of, level), agreed=self._agreed
         )
 
     def _shown(

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_line
@@ -47,7 +48,7 @@ class Looks(msgspec.Struct, frozen=True):
     :param levels: the levels; programs use them in turn, by program number
     """
 
-    levels: tuple[LookLevel, ...] = (_P,)
+    levels: Annotated[tuple[LookLevel, ...], Meta(min_length=1)] = (_P,)
 
     def of(self, index: int) -> LookLevel:
         """The level at which program *index* is observed."""

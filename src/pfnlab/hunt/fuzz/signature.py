@@ -200,7 +200,7 @@ def placed_by_itself(
     found: list[tuple[int | None, Signature]] = []
     for run in runs:
         own = None if broken is None else [one for one in broken if one.machine == run.machine]
-        placed = placed_signatures(program, [run], broken=own)
+        placed = placed_signatures(program, [run], broken=own, alarms=False)
         found += [(step, signature) for step, signature in placed if signature.by_itself]
     return found
 
@@ -210,15 +210,23 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
 
     If no smaller program shows *signature*, either they follow from it or it follows from them.
     """
-    placed = placed_signatures(program, runs)
+    placed = placed_signatures(program, runs, alarms=False)
     steps = {step for step, other in placed if other == signature}
     return tuple(dict.fromkeys(other for step, other in placed if step in steps and other != signature))
 
 
 def placed_signatures(
-    program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
+    program: Program,
+    runs: Sequence[Run],
+    *,
+    agreed: bool = True,
+    alarms: bool = True,
+    broken: Sequence[Violation] | None = None,
 ) -> list[tuple[int | None, Signature]]:
-    """The signatures from :func:`signatures_of`, each with its step; None before the first."""
+    """The signatures from :func:`signatures_of`, each with its step; None before the first.
+
+    :param alarms: whether alarms in logs that all machines share are findings too, if *agreed*
+    """
     own, equal = own_differences(program, runs)
     found: list[tuple[int | None, Signature]] = []
     raised = _raised(program, runs)
@@ -233,7 +241,7 @@ def placed_signatures(
     if equal:
         lost = [run for run in runs if run.lost is not None]
         found += [(len(run.steps), _of_lost(program, runs, run)) for run in lost[:1]]
-    return (found or (_alarms(program, runs) if agreed else [])) + violated
+    return (found or (_alarms(program, runs) if agreed and alarms else [])) + violated
 
 
 def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int | None, Signature]]:

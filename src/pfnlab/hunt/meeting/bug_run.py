@@ -194,7 +194,7 @@ def show_bug(
     paths = {row.program: program_file(row.program) for row in bug.shown}
     programs = {name: load_program(path) for name, path in paths.items()}
     looks = [look or golden_look(path) or LookLevel.PROC for path in paths.values()]
-    # All at once, because a kernel boots each time; models are fast.
+    # All at once, because a kernel boots each time; of models, most runs are of no row, and fast.
     runs = side_by_side(name_machines(specs), list(programs.values()), looks, accel) if paths else []
     answers = {
         (name, spec): run

@@ -231,10 +231,9 @@ class Pair:
         found = {key: _finding(difference) for key, difference in by_key.items()}
         with self.looking(closest):
             for key, difference in by_key.items():
-                program = difference.program
                 found[key].signs = signs_of(
-                    *(program, difference.signature, self.machines.values()),
-                    lambda program=program: self.runs([program])[0],  # type: ignore[misc]
+                    *(difference.program, difference.signature, self.machines.values()),
+                    lambda program: self.runs([program])[0],
                     agreed=False,
                 )
         return [tuple(by_key[key] for key in cause.findings) for cause in causes_of(found)]
