@@ -41,6 +41,36 @@ def test_what_overlaps_is_found_in_its_order(things: list[Thing], task: str, spa
     ] == found
 
 
+def test_the_pieces_of_a_range_include_its_gaps() -> None:
+    """Before, between and after the things in it."""
+    first, second = Thing("main", Span("a", 2, 4)), Thing("main", Span("a", 6, 12))
+
+    pieces = PlaceIndex([first, second]).pieces("main", Span("a", 0, 14))
+
+    assert [
+        (Span("a", 0, 2), None),
+        (Span("a", 2, 4), first),
+        (Span("a", 4, 6), None),
+        (Span("a", 6, 12), second),
+        (Span("a", 12, 14), None),
+    ] == list(pieces)
+
+
+@given(st.lists(SPANS, max_size=4), SPANS)
+def test_pieces_that_do_not_overlap_cover_a_range_once(spans: list[Span], span: Span) -> None:
+    """In order, with the gaps."""
+    apart: list[Thing] = []
+    for one in sorted(spans, key=lambda one: one.start):
+        if one.name == "a" and (not apart or apart[-1].span.end <= one.start):
+            apart.append(Thing("main", one))
+
+    pieces = [piece for piece, _ in PlaceIndex(apart).pieces("main", span)]
+
+    assert [page for piece in pieces for page in range(piece.start, piece.end)] == [
+        *range(span.start, span.end)
+    ]
+
+
 class CountedEntry:
     """A run of page-table entries that counts how often it is looked at."""
 

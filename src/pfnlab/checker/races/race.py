@@ -268,20 +268,21 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
     running = (
         ConcurrentExecution(kernel, places) if program.needs.held else SequentialExecution(kernel, places)
     )
+    is_told = question is told_free
     driven = driven_pages(program)
     answers: list[bool | None] = []
     facts: tuple[str, ...] = ()
     for op in program.ops:
-        before = translations(kernel)
+        before = translations(kernel) if is_told else ()
         warn_again(kernel)
         try:
             outcome = running.step(op)
         except Undecided:
-            if question is told_free:
+            if is_told:
                 break
             raise
         facts = _together(facts, facts_since(kernel.trace))
-        if question is told_free:
+        if is_told:
             answer = None
             if isinstance(op.call, UnmapMappingRange) and not running.settled and outcome.result == "ok":
                 answer = not reached(kernel, revoked(op.call, devices), before, driven)

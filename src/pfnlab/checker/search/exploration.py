@@ -36,9 +36,10 @@ def judgement(
 ) -> Iterator[tuple[str, bool]]:
     """The properties that apply to *state*, and for each whether *state* decides it.
 
-    :param decided: properties that are already decided; they are not judged again
+    :param decided: properties that are already decided
     """
     for question in properties:
+        # How often a decided one applies counts too, and must not depend on the order of the states.
         answer = question.answer(state)
         if answer is not None:
             yield question.name, question.name not in decided and answer == (question.kind == "sometimes")
