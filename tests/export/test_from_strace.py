@@ -293,6 +293,7 @@ def test_an_operation_has_its_line_and_error() -> None:
             'write(4</proc/77/clear_refs>, "4", 1) = 1',
             '# not said, 1: write of "4" to /proc/77/clear_refs',
         ),
+        ('write(4</tmp/clear_refs>, "1", 1) = 1', "# other calls, 1: write 1"),
         ("hello\nthere", "# not said, 2: lines that are not a system call"),
         (
             "pkey_mprotect(0x7f0000000000, 4096, PROT_READ, 0) = 0",

@@ -256,7 +256,7 @@ def _close(now: TracedCall, found: tuple[int, str]) -> bool:
 
 def _dup(now: TracedCall, file: TracedFile) -> bool:
     words = now.call.arguments[1:]
-    if now.call.got is None or (now.call.name == "fcntl" and not "".join(words).startswith("F_DUPFD")):
+    if now.call.got is None or (now.call.name == "fcntl" and not "".join(words[:1]).startswith("F_DUPFD")):
         return False
     now.task.descriptors.set(now.call.got, file, cloexec=any("CLOEXEC" in word for word in words))
     return file.file is not None

@@ -1,5 +1,6 @@
 """Memory calls in an strace log: mmap and related calls, with addresses."""
 
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -154,7 +155,7 @@ def _munlockall(now: TracedCall) -> bool:
 
 def _write(now: TracedCall, file: TracedFile, text: str) -> bool:
     """Handle a number written to the task's own clear_refs; other writes are ignored."""
-    if now.call.errno or not file.path.endswith("/clear_refs"):
+    if now.call.errno or not re.fullmatch(r"/proc/[^/]+/clear_refs", file.path):
         return False
     whose, written = now.owner(file.path, "clear_refs"), string(text)
     kind = None if written is None else _KINDS_OF_REFS.get(written[0].strip())

@@ -13,6 +13,7 @@ from pfnlab.lab.lens.btf_types import Kind
 
 drgn = pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
+# Needs drgn when it is imported.
 from pfnlab.lab.lens.program import BtfTypes  # noqa: E402
 
 

@@ -254,6 +254,17 @@ def test_write_registers(path: Path, server: Server):
             stub.write_registers(1, eax=1)
 
 
+def test_flags_and_segments_have_32_bits(path: Path, server: Server):
+    """
+    A negative value of theirs is two's complement too.
+    """
+    changed = BLOB[:136] + b"\xff" * 4 + BLOB[140:]
+    server.replies[f"G{changed.hex()}"] = framed(b"OK")
+
+    with closing(GdbStub(path, limit=LIMIT)) as stub:
+        stub.write_registers(1, eflags=-1)
+
+
 def test_short_registers(path: Path, server: Server):
     """
     Registers of another machine are not read as if they were ours.

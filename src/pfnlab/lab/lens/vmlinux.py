@@ -21,9 +21,9 @@ MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
 _ELF = b"\x7fELF"
 _LZ4_BLOCK = 8 << 20
 _CHUNK = 1 << 20
-# The header of a bzImage: the number of sectors before its 32-bit code, its magic number, and the place and
-# size of the payload in that code.
-_SECTOR, _SECTORS_AT, _MAGIC_AT, _PAYLOAD_AT, _HEADER_END = 512, 0x1F1, 0x202, 0x248, 0x250
+# The header of a bzImage: the sectors before its 32-bit code (0 stands for 4), its magic number, and
+# the place and size of the payload in that code.
+_SECTOR, _SECTORS, _SECTORS_AT, _MAGIC_AT, _PAYLOAD_AT, _HEADER_END = 512, 4, 0x1F1, 0x202, 0x248, 0x250
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
@@ -74,7 +74,7 @@ def _payload(image: bytes) -> bytes:
     # there is no such header.
     if len(image) < _HEADER_END or image[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
         return b""
-    start = _SECTOR * (1 + image[_SECTORS_AT])
+    start = _SECTOR * (1 + (image[_SECTORS_AT] or _SECTORS))
     offset, size = struct.unpack_from("<II", image, _PAYLOAD_AT)
     return image[start + offset : start + offset + size]
 

@@ -151,6 +151,8 @@ REGISTERS = (
     *("fs_base", "gs_base", "k_gs_base", "cr0", "cr2", "cr3", "cr4", "cr8", "efer"),
 )
 _REGISTERS, _WORD = struct.Struct("<17Q7I9Q"), (1 << 64) - 1
+#: Those of 32 bits: flags and segments.
+_HALF = frozenset(REGISTERS[17:24])
 
 # Bytes of memory per packet: QEMU's buffer holds 4096 characters.
 _CHUNK = 1024
@@ -226,7 +228,8 @@ class GdbStub:
         unknown = values.keys() - registers.keys()
         if unknown:
             raise Defect(f"no such registers: {', '.join(sorted(unknown))}")
-        registers.update((name, value & _WORD) for name, value in values.items())
+        for name, value in values.items():
+            registers[name] = value & (_WORD >> 32 if name in _HALF else _WORD)
         self._expect_ok(f"G{(_REGISTERS.pack(*registers.values()) + rest).hex()}")
 
     def read(self, address: int, size: int) -> bytes:
