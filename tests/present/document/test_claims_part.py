@@ -123,6 +123,23 @@ def test_a_wide_cell_stays_in_its_column() -> None:
     assert WIDE in text
 
 
+def test_a_machine_without_an_answer_and_a_name_has_its_row() -> None:
+    """A file may name no machine; the first column stays."""
+    text = with_answers(msgspec.structs.replace(ANSWER, on="model:", model=None, kernel=None, patched=None))
+
+    assert "munmap a (claim-009.1.pfn)" in text
+
+
+def test_the_blank_lines_of_a_program_stay() -> None:
+    """A table and a paragraph are one line apart."""
+    spaced = msgspec.structs.replace(CLAIM.programs[0], text="a = mmap bar[0:4]\n\n\n\nmunmap a\n")
+
+    text = claim_mail(msgspec.structs.replace(CLAIM, programs=(spaced,)))
+
+    assert "    a = mmap bar[0:4]\n\n\n\n    munmap a\n" in text
+    assert "\n\n\n" not in text.partition("Results:")[2]
+
+
 def test_what_speaks_against_the_claim_says_so() -> None:
     """In its row; and what was not asked or is otherwise too."""
     text = with_answers(

@@ -4,9 +4,8 @@ A reply for a mailing list has the same tables, no markup, and lines that mail c
 program lines and quoted words may be longer, because they are copied as a whole.
 """
 
-import re
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from pfnlab.base.inert import one_line, recorded_line, visible_name
 from pfnlab.discussions.claim_results import ClaimAnswer, ClaimResult
@@ -63,7 +62,8 @@ def _results(answers: Iterable[ClaimAnswer]) -> Iterator[blocks.Block]:
     """Yield a table for each program and operation, with a row for each machine."""
     for (file, asked), members in groupby(answers, key=lambda answer: (answer.file, answer.asked)):
         columns = zip(_COLUMNS, *map(_row, members), strict=True)
-        head, *rows = zip(*(one for one in columns if any(cell.lines for cell in one[1:])), strict=True)
+        shown = [one for one in columns if one[0] == _COLUMNS[0] or any(cell.lines for cell in one[1:])]
+        head, *rows = zip(*shown, strict=True)
         yield from blocks.headed(f"{asked} ({file})" if file else asked, head, rows, len(head))
 
 
@@ -87,7 +87,14 @@ def _remarks(answer: ClaimAnswer) -> Iterator[str]:
 
 def claim_mail(content: ClaimResult) -> str:
     """Return the reply for a mailing list, ending in a newline."""
-    return re.sub(r"\n{3,}", "\n\n", text_of(_reply(content), WIDTH))
+    reply = tuple(_reply(content))
+    # A table has space around it already.
+    kept = [
+        one
+        for before, one in pairwise((reply[0], *reply))
+        if one != blocks.Paragraph("") or not isinstance(before, blocks.Table)
+    ]
+    return text_of(kept, WIDTH)
 
 
 def _reply(content: ClaimResult) -> Iterator[blocks.Block]:
