@@ -185,7 +185,10 @@ def test_an_attempt_that_nobody_wants_is_lost(nursery: Nursery, tmp_path: Path) 
     started = threading.Event()
     ended = Future[Attempt]()
     shard = odd(tmp_path, "hang", seconds=3600.0)
-    run = lambda: ended.set_result(nursery.run(shard, wanted=lambda: not started.is_set()))  # noqa: E731
+
+    def run() -> None:
+        ended.set_result(nursery.run(shard, wanted=lambda: not started.is_set()))
+
     threading.Thread(target=run, daemon=True).start()
     child = child_of(nursery)
 

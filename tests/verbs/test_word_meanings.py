@@ -35,6 +35,7 @@ from pfnlab.verbs.word_meanings import known_words, meanings
         ("EINVAL", ["errno"]),
         ("munmap-middle", ["program"]),
         ("erase", ["word"]),
+        ("reserve, erase", ["word"]),
     ],
 )
 def test_a_word_has_the_meanings_of_every_part(word: str, kinds: list[str]) -> None:

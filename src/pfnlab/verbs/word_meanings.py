@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -78,7 +77,8 @@ def known_words() -> list[str]:
         return False
 
     for source in _SOURCES:
-        deque(source("", noted), maxlen=0)
+        for _ in source("", noted):
+            pass
     return words
 
 
@@ -86,7 +86,7 @@ def _of_glossary(word: str, named: _Named) -> Iterator[WordMeaning]:
     from pfnlab.kernel.functions.rule_texts import glossary, rules_about
 
     for name, meaning in glossary().items():
-        if named(*(part for part in name.split(", ") if part != "...")):
+        if named(*dict.fromkeys((name, *(part for part in name.split(", ") if part != "...")))):
             rules = rules_about(word)
             more = f"pfnlab help {shell_word(rules[0].number)}" if rules else ""
             yield WordMeaning("word", name, (meaning, *_links(rules), *_related(word)), more)

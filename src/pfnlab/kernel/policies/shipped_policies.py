@@ -1,6 +1,6 @@
 """The policies that come with pfnlab: modules in one folder per seam, each described by its docstring.
 
-A module defines one policy, its last class.
+A module defines one policy, the last class it defines; a module that defines none imports its policy.
 """
 
 import ast
@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 _FOLDER = Path(__file__).parent
@@ -25,10 +26,13 @@ class Policy(NamedTuple):
 def policies_in(folder: str) -> dict[str, Any]:
     """The classes of the policies in a seam's folder, e.g. ``trackers``, by name."""
     modules = {path.stem: import_module(f"{__package__}.{folder}.{path.stem}") for path in _modules(folder)}
-    return {
-        name: [cls for cls in vars(module).values() if inspect.isclass(cls)][-1]
-        for name, module in modules.items()
-    }
+    return {name: _policy_of(module) for name, module in modules.items()}
+
+
+def _policy_of(module: ModuleType) -> type:
+    classes = [thing for thing in vars(module).values() if inspect.isclass(thing)]
+    own = [cls for cls in classes if cls.__module__ == module.__name__]
+    return (own or classes)[-1]
 
 
 def all_policies() -> Iterator[Policy]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine
 from pfnlab.diagnosis.inspector.host_snapshot import IomemLine
+from pfnlab.diagnosis.inspector.joined_host import BarOf
 from pfnlab.diagnosis.inspector.parsing import memory_lists
 from pfnlab.kernel.hw.cachemode import CacheMode
-
-if TYPE_CHECKING:
-    from pfnlab.diagnosis.inspector.joined_host import BarOf
 
 #: Maximum number of lines from one source shown in a finding.
 MOST_LINES = 6

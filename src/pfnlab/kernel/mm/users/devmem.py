@@ -1,7 +1,7 @@
 """/dev/mem (S9.1): physical memory by address; device ranges, and memory below 1 MiB."""
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
@@ -20,7 +20,8 @@ class DevMem(MappedFile):
     """
 
     sync: bool
-    mmap_prepare: bool
+    # Without the default of other files.
+    mmap_prepare: bool = field()
 
     kind = "mem"
     mapping = "iomem"

@@ -1,7 +1,7 @@
 """A PCI device's BAR in sysfs and /proc/bus/pci (S9.2, S9.3); the device's driver and removal (S9.9)."""
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pfnlab.base.errors import ModelledErrno, no_rule
 from pfnlab.base.units import PfnRange, pfn_to_phys
@@ -148,7 +148,8 @@ class PciBar(MappedFile):
     bar: PfnRange
     proc: bool
     write_combine: bool
-    fallocate_errno: int
+    # Without the default of other files.
+    fallocate_errno: int = field()
     revoked: bool = True
     device: PciDevice | None = None
 

@@ -26,8 +26,5 @@ class Untracked(Tracker):
     def __init__(self, kernel: Kernel) -> None:
         """Do nothing: there is no state."""
 
-    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Do nothing: nothing is tracked."""
-
     def _check(self, vmas: list[Vma]) -> None:
         assert all(vma.pfnmap is None for vma in vmas)
