@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from for_each import for_each
+from sampling import all_wordings, rendered
 
 from pfnlab.diagnosis.messages.explaining import explain_line
+from pfnlab.diagnosis.messages.family_files import FamilyKind
+from pfnlab.diagnosis.messages.matching import matcher
 
 SLOTS = "x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT"
 BAD_PAGE = "BUG: Bad page map in process acmed  pte:8000000d2000f227 pmd:7200000a1c0003"
@@ -64,3 +67,46 @@ def test_rows_of_any_name_belong_to_the_table_beside_them() -> None:
 def test_a_row_without_a_table_is_nothing(line: str) -> None:
     """Numbers and a name are not of this subject by themselves."""
     assert [] == texts(line)
+
+
+CLAIM = "nd_pmem namespace3.0: could not reserve region [mem 0x880000000-0x8ffffffff flags 0x200]"
+
+
+@for_each("margin", ["", "> ", ">> ", "    "])
+@for_each("at", [at for at, letter in enumerate(CLAIM) if letter == " "])
+def test_a_mailer_may_break_a_line_at_any_blank(at: int, margin: str) -> None:
+    """Within the text that the log is searched for, too."""
+    assert [CLAIM] == texts(f"Hello,\n\n{margin}{CLAIM[:at]}\n{margin}{CLAIM[at + 1 :]}\n\nWhat is it?\n")
+
+
+def test_every_search_text_may_be_broken_at_its_blanks() -> None:
+    """The line is of the same family as when it is whole."""
+    seeds = [seed for seed in matcher().seeds if " " in seed]
+    broken, lost = 0, []
+    for family, wording in all_wordings():
+        line = rendered(wording.text)
+        whole = [event.family.name for event in explain_line(line).events]
+        if family.kind is not FamilyKind.LOG or not wording.wraps or not family.alone or not whole:
+            continue
+        starts = [(seed, line.find(seed)) for seed in seeds if seed in line]
+        places = {start + at for seed, start in starts for at, letter in enumerate(seed) if letter == " "}
+        for at in places & {*range(1, len(line) - 1)}:
+            found = [event.family.name for event in explain_line(f"{line[:at]}\n{line[at + 1 :]}").events]
+            broken += 1
+            lost += [line] if found != whole else []
+
+    assert (True, []) == (broken > 90, lost)
+
+
+@for_each(
+    "paste",
+    [
+        "We could not\nreserve a region for the tests on that machine.",
+        "nd_pmem namespace3.0: could not\nbe found: reserve region [mem 0x880000000-0x8ffffffff]",
+        "nd_pmem namespace3.0: could not\n\nreserve region [mem 0x880000000-0x8ffffffff]",
+        "nd_pmem namespace3.0: could not\n[    3.120000] reserve region [mem 0x880000000-0x8ffffffff]",
+    ],
+)
+def test_lines_that_only_share_the_words_are_nothing(paste: str) -> None:
+    """Prose, other words between, a line between, or a line with its own time."""
+    assert [] == texts(paste)

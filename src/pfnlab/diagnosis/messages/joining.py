@@ -11,7 +11,7 @@ from pfnlab.diagnosis.messages.family_files import Family, FamilyKind
 from pfnlab.diagnosis.messages.line_relations import STAMPED, LineRelations, Relation
 from pfnlab.diagnosis.messages.matching import Match, Matcher
 from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, LogPiece, clean, pieces
-from pfnlab.diagnosis.messages.scan import LogBlock
+from pfnlab.diagnosis.messages.scan import MARGIN, LogBlock
 from pfnlab.diagnosis.messages.template_fields import FIELDS, is_plausible
 
 #: How many lines after a piece it may continue in, and how many before.
@@ -79,7 +79,7 @@ class Joiner:
                 continue
             is_file = False
             for slot in self._slots(at):
-                if slot.taken or (not self._wants(slot.piece.text) and not is_file):
+                if slot.taken or not (is_file or self._wants(slot.piece.text) or self._has_broken(slot)):
                     continue
                 placed = self._placed(slot)
                 is_file = placed.match is not None and placed.match.family.kind is FamilyKind.FILE
@@ -138,13 +138,19 @@ class Joiner:
             last = at + 1
             while last < min(at + 1 + _AFTER, len(lines)) and not STAMPED.match(lines[last]):
                 last += 1
-            return b" ".join(part[:MOST_LINE] for part in lines[first:last]).decode("utf-8", "replace")
+            parts = (part[:MOST_LINE].strip(MARGIN) for part in lines[first:last])
+            return b" ".join(parts).decode("utf-8", "replace")
 
         text = line.decode("utf-8", "replace")
-        return self._known.may_match(text, around) or self._also.search(text) is not None
+        return self._also.search(text) is not None or self._known.may_match(text, around)
 
     def _wants(self, text: str) -> bool:
         return self._known.interests(text) or self._also.search(text) is not None
+
+    def _has_broken(self, slot: _Slot) -> bool:
+        """True if a search text is broken between this line and the next or the previous one."""
+        runs = self._runs(slot, self._after(slot)[:1])
+        return any(self._wants(" ".join(one.piece.text for one in run)) for run in runs)
 
     def _slots(self, at: int) -> list[_Slot]:
         if at not in self._cache:

@@ -102,11 +102,11 @@ class Matcher:
 
     def may_match(self, text: str, beside: Callable[[], str]) -> bool:
         """True if a line may belong to a family, judging by its words and, with *beside*, its neighbours'."""
-        likely = self._by_words(text)
-        if likely.telling or not likely.entries:
-            return likely.telling
+        if self._by_words(text).telling:
+            return True
         around = beside()
-        return any(_has_telling(entry.telling, around) for entry in likely.entries)
+        # A search text may be broken between the lines.
+        return any(_has_telling(entry.telling, around) for entry in self._by_words(around).entries)
 
     def whole(self, text: str) -> Match | None:
         """Return the best match for a whole line: the template that covers the most text."""

@@ -16,7 +16,10 @@ _AHEAD = 3
 _AGAIN = _AHEAD + 1
 #: Total bytes of lines whose answer is cached; beyond that the cache is dropped and rebuilt.
 _MOST_KNOWN = 8 << 20
+_BLANK = ord(" ")
 _OTHER_BLANKS = (b"\t", "\xa0".encode(), b"&nbsp;")
+#: Characters around a line in a mail; and the start of any line.
+MARGIN, _ANY = b" \t\r>|", (b"",)
 #: Translates every digit to zero.
 ZEROED = bytes.maketrans(b"123456789", b"000000000")
 
@@ -44,8 +47,15 @@ class LogScan:
         zeroed = [word.encode().translate(ZEROED) for word in words]
         # Columns: the blanks between them tell a row from a line that has the word.
         self._columns = _sought(word for word in zeroed if b"  " in word)
-        self._plain = _sought(word for word in zeroed if b"  " not in word)
-        self._known: dict[bytes, bool] = {}
+        plain = [word for word in zeroed if b"  " not in word]
+        self._plain = _sought(plain)
+        # A mailer may break a text at any blank in it, into the end of a line and the start of the next.
+        blanks = [(word, at) for word in plain for at, byte in enumerate(word) if byte == _BLANK]
+        self._broken = [(word[:at], word[at + 1 :]) for word, at in blanks if at]
+        self._ends = tuple(end for end, _ in self._broken)
+        self._starts = tuple(word[1:] for word, at in blanks if not at)
+        #: For a line with a text, the starts of the next line that complete it; any if it is whole.
+        self._known: dict[bytes, tuple[bytes, ...]] = {}
         self._size = 0
         self.read = 0
 
@@ -71,7 +81,7 @@ class LogScan:
             part = following
 
     def _hits(self, block: bytes) -> list[int]:
-        """Return the positions of lines that have one of the words, perhaps with other digits in it.
+        """Return the positions of lines in which one of the words starts, perhaps with other digits in it.
 
         Logs repeat lines with different numbers, so the answer is cached for the line with all digits zeroed.
         """
@@ -82,17 +92,29 @@ class LogScan:
         new = set(shapes).difference(self._known)
         if new:
             self._learn(list(new))
-        known = self._known
-        return [at for at, shape in enumerate(shapes) if known[shape]]
+        known, shapes = self._known, [*shapes, b""]
+        return [
+            at
+            for at, shape in enumerate(shapes[:-1])
+            if (rests := known[shape]) and shapes[at + 1].lstrip(MARGIN).startswith(rests)
+        ]
 
     def _learn(self, shapes: list[bytes]) -> None:
         """Search lines with new shapes for the words."""
         self._size += sum(map(len, shapes))
         raw = b"\n".join(shapes)
         text = _single_blanks(raw)
-        self._known.update(dict.fromkeys(shapes, False))
+        self._known.update((shape, self._rests(shape.strip(MARGIN))) for shape in shapes)
         for among, words in ((text, self._plain), (raw, self._columns)):
-            self._known.update((shapes[at], True) for at in _found(among, words))
+            self._known.update((shapes[at], _ANY) for at in _found(among, words))
+
+    def _rests(self, line: bytes) -> tuple[bytes, ...]:
+        """Return the starts of the next line that complete a text broken after, or before, this line."""
+        if line.startswith(self._starts):
+            return _ANY
+        if not line.endswith(self._ends):
+            return ()
+        return tuple(rest for end, rest in self._broken if line.endswith(end))
 
 
 def _single_blanks(text: bytes) -> bytes:
