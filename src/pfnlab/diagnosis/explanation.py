@@ -9,14 +9,7 @@ import msgspec
 from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.diagnosis.inspector.finding.finding_form import PlacedFinding, serious
-from pfnlab.diagnosis.messages.answer import (
-    answer_of,
-    is_to_review,
-    parts_of,
-    ranked,
-    still_wanted,
-    thing_of,
-)
+from pfnlab.diagnosis.messages.answer import answer_of, is_to_review, parts_of, ranked, still_wanted, thing_of
 from pfnlab.diagnosis.messages.errno_causes import ErrnoCause, causes, causes_of
 from pfnlab.diagnosis.messages.explaining import PastedBoot, PasteExplanation
 from pfnlab.diagnosis.messages.family_files import Advice, FamilyKind, FamilyVerdict, Remedy

@@ -24,15 +24,7 @@ import msgspec
 from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.base.inert import visible_name
 from pfnlab.lab.images import apt, sources
-from pfnlab.lab.images.cache import (
-    cache_root,
-    locked,
-    new_folder,
-    quiet,
-    sha256_of,
-    trusted,
-    write_cached,
-)
+from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, sha256_of, trusted, write_cached
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint
 

@@ -34,13 +34,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
 from pfnlab.programs.runs.memory_faults import committed_left, mm_counts
 from pfnlab.programs.runs.named_machines import MachineKind, NamedMachine, model_text
-from pfnlab.programs.runs.observation import (
-    CachedTranslations,
-    MemoryFault,
-    MemoryObservation,
-    Run,
-    Step,
-)
+from pfnlab.programs.runs.observation import CachedTranslations, MemoryFault, MemoryObservation, Run, Step
 
 #: The place of BARs: below 4 GiB if they fit there, as firmware does it, otherwise above.
 _LOW_BAR_PFN = phys_to_pfn(0xC000_0000)

@@ -16,9 +16,7 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
     PhysicalPlace,
     finding_kinds,
 )
-from pfnlab.diagnosis.inspector.finding.raw_finding import (
-    RawFinding,
-)
+from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot, SnapshotSource
 from pfnlab.diagnosis.inspector.intervals import uncollected
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost, pat_off

@@ -8,15 +8,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from pfnlab.base.units import size_text
-from pfnlab.diagnosis.inspector.finding.finding_form import (
-    EvidenceLine,
-    range_text,
-)
-from pfnlab.diagnosis.inspector.finding.raw_finding import (
-    RawFinding,
-    claim_line,
-    evidence_of_book,
-)
+from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
+from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding, claim_line, evidence_of_book
 from pfnlab.diagnosis.inspector.host_snapshot import DirectAlias, HostMapping
 from pfnlab.diagnosis.inspector.intervals import Intervals
 from pfnlab.diagnosis.inspector.joined_host import (

@@ -7,15 +7,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from pfnlab.base.units import number_of, size_text
-from pfnlab.diagnosis.inspector.finding.finding_form import (
-    EvidenceLine,
-    range_text,
-)
-from pfnlab.diagnosis.inspector.finding.raw_finding import (
-    MOST_LINES,
-    RawFinding,
-    evidence_of_book,
-)
+from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
+from pfnlab.diagnosis.inspector.finding.raw_finding import MOST_LINES, RawFinding, evidence_of_book
 from pfnlab.diagnosis.inspector.host_snapshot import HostMapping, IomemLine, PciFunction, Reservation
 from pfnlab.diagnosis.inspector.intervals import Ranged, uncovered
 from pfnlab.diagnosis.inspector.joined_host import (

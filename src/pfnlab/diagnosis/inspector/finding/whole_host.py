@@ -4,15 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from pfnlab.diagnosis.inspector import joined_host
-from pfnlab.diagnosis.inspector.finding.finding_form import (
-    EvidenceLine,
-    range_text,
-)
-from pfnlab.diagnosis.inspector.finding.raw_finding import (
-    RawFinding,
-    claim_line,
-    evidence_of_book,
-)
+from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
+from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding, claim_line, evidence_of_book
 from pfnlab.diagnosis.inspector.finding.reservations import device_line
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.kernel.hw.cachemode import CacheMode

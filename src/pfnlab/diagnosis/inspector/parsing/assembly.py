@@ -8,13 +8,7 @@ import msgspec
 
 from pfnlab.base.inert import shell_path
 from pfnlab.base.progress import Work, working
-from pfnlab.diagnosis.inspector.host_snapshot import (
-    Access,
-    IomemLine,
-    PciFunction,
-    Snapshot,
-    SnapshotSource,
-)
+from pfnlab.diagnosis.inspector.host_snapshot import Access, IomemLine, PciFunction, Snapshot, SnapshotSource
 from pfnlab.diagnosis.inspector.intervals import uncollected
 from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_files, text_files
 from pfnlab.diagnosis.inspector.parsing.pci_files import listed_devices

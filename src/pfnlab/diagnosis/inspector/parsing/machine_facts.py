@@ -8,12 +8,7 @@ import re
 from pfnlab.base.errors import Misuse
 from pfnlab.diagnosis.inspector.host_snapshot import Module
 from pfnlab.diagnosis.inspector.parsing.memory_lists import MTRR_TYPES
-from pfnlab.diagnosis.inspector.parsing.text_files import (
-    TextFiles,
-    decoded,
-    first_line,
-    line_pieces,
-)
+from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded, first_line, line_pieces
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType
 from pfnlab.kernel.hw.pat import PatConfig
