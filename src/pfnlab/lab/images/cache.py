@@ -222,7 +222,15 @@ def forget(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The checksum of a file, in hex."""
+    """The checksum of a file, in hex; the file is read again only if it has changed."""
+    status = path.stat()
+    return _read_digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+# A guest state is 80 MB, and one process may start hundreds of guests from it.
+@lru_cache(maxsize=4096)
+def _read_digest(path: Path, inode: int, size: int, written: int) -> str:
+    del inode, size, written
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -269,12 +277,4 @@ def _head(listing: str) -> str:
 def _digest(path: Path) -> str:
     if path.is_symlink():
         return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()
-    status = path.stat()
-    return _read_digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-# A guest state is 80 MB, and one process may start hundreds of guests from it.
-@lru_cache(maxsize=4096)
-def _read_digest(path: Path, inode: int, size: int, written: int) -> str:
-    del inode, size, written
     return sha256_of(path)
