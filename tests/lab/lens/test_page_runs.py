@@ -26,11 +26,7 @@ class Tables:
     def __init__(self) -> None:
         self.entries: dict[tuple[int, int], int] = {}
         self._next = ROOT + PAGE
-        self.info = self
-
-    def number(self, name: str, default: int) -> int:
-        """Four levels."""
-        return default
+        self.levels = 4
 
     def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
         """Entries of a table."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, cast
 
 from for_each import for_each
@@ -23,11 +22,7 @@ class Tables:
 
     def __init__(self, entries: dict[tuple[int, int], int], end: int = 1 << 20) -> None:
         self._entries, self._end = entries, end
-        self.info = SimpleNamespace(symbol=lambda name: ROOT)
-
-    def physical(self, address: int) -> int:
-        """Symbols are where they are."""
-        return address
+        self.levels, self.kernel_table = 4, ROOT
 
     def symbol(self, name: str) -> int:
         """There is only one."""
@@ -55,7 +50,7 @@ def direct_map(*, wide: bool, modes: dict[int, int], end: int = 1 << 20) -> Dire
     else:
         entries[(L2, 0)] = L1 | PAGE_PRESENT
         entries |= {(L1, pfn): pfn << 12 | bits | PAGE_PRESENT for pfn, bits in modes.items()}
-    return DirectMap(cast(KernelView, cast(Any, Tables(entries, end))), 4)
+    return DirectMap(cast(KernelView, cast(Any, Tables(entries, end))))
 
 
 LOW = {"low": PfnRange(0x10, 0x14)}

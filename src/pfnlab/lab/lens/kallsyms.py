@@ -30,7 +30,7 @@ def read_kallsyms(read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str]) 
     :raises LensError: if the table is missing or damaged
     """
     names_at, count_at, tokens_at, token_index_at, offsets_at = (
-        _address(info, f"kallsyms_{name}")
+        info.address(f"kallsyms_{name}")
         for name in ("names", "num_syms", "token_table", "token_index", "offsets")
     )
     (count,) = struct.unpack("<I", read(count_at, 4))
@@ -48,13 +48,6 @@ def read_kallsyms(read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str]) 
                 break
     addresses = _addresses(read, offsets_at, count, info, places)
     return {name: addresses(places[name.encode()]) for name in wanted if name.encode() in places}
-
-
-def _address(info: VmCoreInfo, symbol: str) -> int:
-    address = info.symbol(symbol)
-    if address is None:
-        raise LensError(f"VMCOREINFO of kernel {info.release} has no address of {symbol}")
-    return address
 
 
 def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[bytes]:

@@ -49,6 +49,13 @@ class VmCoreInfo:
         """``SYMBOL(name)``, a run-time address; None if it is not listed."""
         return self._value(f"SYMBOL({name})", 16, 0) or None
 
+    def address(self, name: str) -> int:
+        """The same; LensError if it is not listed."""
+        address = self.symbol(name)
+        if address is None:
+            raise LensError(f"VMCOREINFO of kernel {self.release} has no address of {name}")
+        return address
+
     def _value(self, name: str, base: int, default: int | None) -> int:
         text = self._values.get(name)
         if text is None:

@@ -18,6 +18,12 @@ _START, _STOP = "__start_BTF", "__stop_BTF"
 #: Maximum size, in bytes, of the types (5 MB in a distribution kernel) and of a string to read.
 MAX_TYPES, MAX_TEXT = 64 << 20, 4096
 
+#: Limits on walks: over vmalloc areas, and over lists of them.
+MAX_AREAS, MAX_NODES = 2_000_000, 4096
+
+#: The flag of a vmalloc area that maps a device (include/linux/vmalloc.h).
+_IOREMAP = 1
+
 
 def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView:
     """The kernel in *source* with its own types and the symbols OBJECTS and *names*; LensError on failure."""
@@ -62,3 +68,29 @@ def list_at(view: KernelView, head: int, at: int, name: str, limit: int) -> Iter
         visited.add(link)
         yield link - at
         link = view.word(link)
+
+
+def ioremap_areas(view: KernelView) -> Iterator[tuple[int, ...]]:
+    """The areas of vmalloc that map devices: first byte, size, flags, and first physical address."""
+    area = view.layouts.record("struct vmap_area", "vm")
+    record = view.layouts.record("struct vm_struct", "addr", "size", "flags", "phys_addr")
+    for address in _area_addresses(view):
+        (vm,) = view.members(address, area)
+        found = view.members(vm, record) if vm else (0, 0, 0, 0)
+        if found[2] & _IOREMAP:
+            yield found
+
+
+def _area_addresses(view: KernelView) -> Iterator[int]:
+    # All areas: they are in one list up to 6.8, and in one list per node since 6.9.
+    layouts = view.layouts
+    at = layouts.offset("struct vmap_area", "list")
+    if not layouts.has("struct vmap_node"):
+        yield from list_at(view, view.symbol("vmap_area_list"), at, "areas of vmalloc", MAX_AREAS)
+        return
+    nodes, count = view.word(view.symbol("vmap_nodes")), view.word(view.symbol("nr_vmap_nodes"), 4)
+    if count > MAX_NODES:
+        raise view.error(f"it has {count:,} nodes of areas of vmalloc")
+    size, head = layouts.size("struct vmap_node"), layouts.offset("struct vmap_node", "busy.head")
+    for number in range(count):
+        yield from list_at(view, nodes + number * size + head, at, "areas of vmalloc", MAX_AREAS)

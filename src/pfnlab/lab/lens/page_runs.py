@@ -29,7 +29,6 @@ class RunReader:
 
     def __init__(self, view: KernelView, pat: PatConfig) -> None:
         self._view, self._pat = view, pat
-        self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
         self._tables = self._runs = 0
 
     def runs(self, top: int, start: int, end: int) -> Iterator[PageRun]:
@@ -39,7 +38,7 @@ class RunReader:
             :data:`MAX_TABLES` or :data:`MAX_RUNS`
         """
         last: PageRun | None = None
-        for run in entry_runs(self._read, top, self._levels, start >> PAGE_SHIFT, end >> PAGE_SHIFT):
+        for run in entry_runs(self._read, top, self._view.levels, start >> PAGE_SHIFT, end >> PAGE_SHIFT):
             if not run.word & PAGE_PRESENT:
                 continue
             one = self._page_run(run)

@@ -14,9 +14,9 @@ import msgspec
 from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn, than_before
 from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PSE
 from pfnlab.kernel.mm.flags import VM_ACCOUNT
-from pfnlab.lab.lens.own_types import list_at
+from pfnlab.lab.lens.own_types import ioremap_areas, list_at
 from pfnlab.lab.lens.plain import Fault
-from pfnlab.lab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
+from pfnlab.lab.lens.view import ENTRIES, USER_ENTRIES, KernelView
 from pfnlab.programs.runs.memory_faults import (
     areas_left,
     book_left,
@@ -33,7 +33,7 @@ _QUARANTINE = "kasan_quarantine_put"
 #: Symbols to look up, if the kernel has them.
 SYMBOLS = (
     *("vm_committed_as", "nr_files", "node_data", "__per_cpu_offset", "nr_cpu_ids", "vm_area_cachep"),
-    *("vmap_nodes", "nr_vmap_nodes", "vmap_area_root", "iomem_resource", _QUARANTINE),
+    *("vmap_nodes", "nr_vmap_nodes", "vmap_area_list", "iomem_resource", _QUARANTINE),
 )
 
 #: Counted resources, by the property that says they are unchanged, in the words that messages use.
@@ -52,7 +52,6 @@ LISTED = {
 }
 
 _ULONG_MAX = (1 << 64) - 1
-_VM_IOREMAP = 1
 _MAX_CPUS = 64
 _MAX_LISTED = 100_000
 _SHEAVES, _SLABS = ("full sheaves", _MAX_LISTED), ("partial slabs", _MAX_LISTED)
@@ -116,10 +115,10 @@ class _LiveProcesses(NamedTuple):
 
 
 class Counts:
-    """Counts the resources in use in one kernel, given its page-table levels; LensError on failure."""
+    """Counts the resources in use in one kernel; LensError on failure."""
 
-    def __init__(self, view: KernelView, levels: int) -> None:
-        self._view, self._levels = view, levels
+    def __init__(self, view: KernelView) -> None:
+        self._view = view
         layouts = view.layouts
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "map_count", "pgtables_bytes.counter")
         self._vma = layouts.record("struct vm_area_struct", "vm_start", "vm_end", "vm_flags")
@@ -209,10 +208,10 @@ class Counts:
 
     def _kernel_tables(self) -> int:
         visited: set[int] = set()
-        stack = [(self._view.physical(self._view.info.symbol("swapper_pg_dir") or 0), self._levels)]
+        stack = [(self._view.kernel_table, self._view.levels)]
         while stack:
             table, level = stack.pop()
-            first = USER_ENTRIES if level == self._levels else 0
+            first = USER_ENTRIES if level == self._view.levels else 0
             for entry in self._view.table(table, first, ENTRIES - first):
                 frame = entry & PHYSICAL_MASK & -PAGE_SIZE
                 if entry & PAGE_PRESENT and not entry & PAGE_PSE and frame not in visited:
@@ -269,43 +268,15 @@ class Counts:
 
     def _areas(self) -> list[str] | None:
         # Only ioremap areas, because process stacks are cached.
-        view, layouts = self._view, self._view.layouts
-        roots = []
-        if self._has("vmap_nodes", "nr_vmap_nodes"):
-            number = view.word(view.symbol("nr_vmap_nodes"), 4)
-            nodes, size = view.word(view.symbol("vmap_nodes")), layouts.size("struct vmap_node")
-            busy = layouts.offset("struct vmap_node", "busy.root.rb_node")
-            roots = [view.word(nodes + place * size + busy) for place in range(min(number, 1 << 10))]
-        elif self._has("vmap_area_root"):
-            roots = [view.word(view.symbol("vmap_area_root"))]
-        else:
+        if not self._has("vmap_nodes", "nr_vmap_nodes") and not self._has("vmap_area_list"):
             return None
-        record = layouts.record("struct vmap_area", "vm", "rb_node.rb_left", "rb_node.rb_right")
-        area = layouts.record("struct vm_struct", "addr", "size", "flags", "phys_addr")
-        at = layouts.offset("struct vmap_area", "rb_node")
-        found = []
-        for root in roots:
-            for (vm,) in view.rb_tree(root, record, at, "area"):
-                if not vm:
-                    continue
-                address, size, flags, phys = view.members(vm, area)
-                if flags & _VM_IOREMAP:
-                    found.append(f"{phys:#x} at {address:#x}, {size >> PAGE_SHIFT:,} pages")
-        return found
+        return [
+            f"{phys:#x} at {address:#x}, {size >> PAGE_SHIFT:,} pages"
+            for address, size, _, phys in ioremap_areas(self._view)
+        ]
 
     def _resources(self) -> list[str] | None:
         if not self._has("iomem_resource"):
             return None
-        view = self._view
-        record = view.layouts.record("struct resource", "start", "end", "child", "sibling")
-        found: list[str] = []
-        stack = [(view.symbol("iomem_resource"), 0)]
-        while stack:
-            at, depth = stack.pop()
-            start, end, child, sibling = view.members(at, record)
-            found.append(f"{start:#x}-{end:#x} at depth {depth}")
-            if depth > MAX_DEPTH or len(found) > _MAX_LISTED:
-                raise view.error("the tree of resources does not end")
-            following = ((sibling, depth), (child, depth + 1))
-            stack += [(one, deep) for one, deep in following if one]
-        return found
+        tree = self._view.resources()
+        return [f"{start:#x}-{end:#x} at depth {depth + 1}" for start, end, _, depth in tree]

@@ -51,7 +51,7 @@ class ContextParts:
 
     def of(self, root: int) -> Iterator[tuple[int, int, int]]:
         """The parts below *root*, the ``rb_node`` of one VMA: context, first frame, end."""
-        for ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
+        for _, ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
             if first > last:
                 raise self._view.error(f"a part of context {ctx:#x} reaches from pfn {first:#x} to {last:#x}")
             yield ctx, first, last + 1
@@ -100,7 +100,6 @@ class Lens:
         self._view = view = KernelView(program, source, symbols)
         view.check()
         layouts = view.layouts
-        self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
         self._notifiers = Notifiers(view) if Notifiers.has(view) else None
         vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file", "vm_ops"]
@@ -129,10 +128,10 @@ class Lens:
         kinds = layouts.enumerators("enum page_cache_mode")
         self._modes = {value: _MODES[name] for name, value in kinds.items() if name in _MODES}
         self._sealed, self._page_size = view.sealed_bits(), layouts.size("struct page")
-        self._structures = Structures(view, self._levels)
-        self._direct_map = DirectMap(view, self._levels)
+        self._structures = Structures(view)
+        self._direct_map = DirectMap(view)
         #: Returns the resources in use now.
-        self.in_use = Counts(view, self._levels).look
+        self.in_use = Counts(view).look
         #: Returns the kernel stack pointer of a process that is not running.
         self.stack_pointer = view.stack_pointer
         self._without_space: set[int] = set()
@@ -272,7 +271,7 @@ class _Look:
             walk = TableWalk(self._view, task)
             table = self._view.physical(pgd)
             for start, end, area in areas:
-                walk.walk(table, self._lens._levels, area, start, end)
+                walk.walk(table, self._view.levels, area, start, end)
             return tuple(walk.entries), walk.pages
 
         return self._view.recall.value(("entries", task, pgd, *areas), walked)

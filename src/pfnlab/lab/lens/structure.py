@@ -10,7 +10,7 @@ from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
 from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PSE
 from pfnlab.kernel.mm.flags import VM_LOCKED
 from pfnlab.lab.lens.plain import Fault
-from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, MAX_DEPTH, MAX_VMAS, USER_ENTRIES, KernelView
+from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, USER_ENTRIES, KernelView
 from pfnlab.programs.runs.memory_faults import file_maps, mm_counts, tables_counted, tables_owned, vma_order
 
 #: Maximum number of cached tables; a program's processes have a few dozen.
@@ -46,10 +46,10 @@ class _Table(NamedTuple):
 
 
 class Structures:
-    """Checks address spaces in one kernel with *levels* page-table levels; LensError if it cannot."""
+    """Checks address spaces in one kernel; LensError if it cannot."""
 
-    def __init__(self, view: KernelView, levels: int) -> None:
-        self._view, self._levels = view, levels
+    def __init__(self, view: KernelView) -> None:
+        self._view = view
         layouts = view.layouts
         self._mm = layouts.record(
             "struct mm_struct",
@@ -57,11 +57,10 @@ class Structures:
         )
         vma = "struct vm_area_struct"
         self._vma = layouts.record(vma, "vm_start", "vm_end", "vm_mm", "vm_flags", "vm_file")
-        self._vma_mm = layouts.offset(vma, "vm_mm")
+        self._listed = layouts.record(vma, "vm_mm", "shared.rb.rb_left", "shared.rb.rb_right")
         self._vma_rb = layouts.offset(vma, "shared.rb")
         self._f_mapping = layouts.offset("struct file", "f_mapping")
         self._i_mmap = layouts.offset("struct address_space", "i_mmap.rb_root.rb_node")
-        self._rb_node = layouts.record("struct rb_node", "rb_left", "rb_right")
         self._read: dict[int, _Table] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[Fault]:
@@ -115,7 +114,7 @@ class Structures:
         starts = [vma[1] for vma in space.vmas]
         found: list[tuple[int, int]] = []
         leaves: list[int] = []
-        self._descend(self._view.physical(space.pgd), self._levels, 0, found, leaves, set())
+        self._descend(self._view.physical(space.pgd), self._view.levels, 0, found, leaves, set())
         for level, at in found:
             size = PAGE_SIZE << LEVEL_BITS * level
             # The last VMA that begins before the end of the range must extend into it.
@@ -145,7 +144,7 @@ class Structures:
         # Collects the levels and first addresses of the tables below one, and the addresses of 2 MiB leaves;
         # tables at the lowest level have neither.
         size = PAGE_SIZE << LEVEL_BITS * (level - 1)
-        here = self._table(table, USER_ENTRIES if level == self._levels else ENTRIES)
+        here = self._table(table, USER_ENTRIES if level == self._view.levels else ENTRIES)
         if level == 2:
             leaves += (base + number * size for number in here.leaves)
         for number, frame in here.below:
@@ -180,7 +179,7 @@ class Structures:
 
     def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[Fault]:
         # A file must list every VMA that maps it, and no VMA that has been freed.
-        users: dict[int, set[int]] = {}
+        users: dict[int, dict[int, int]] = {}
         known = {vma[0] for space in spaces for vma in space.vmas}
         for space in spaces:
             for at, start, end, _, file in space.vmas:
@@ -191,19 +190,12 @@ class Structures:
                     users[mapping] = self._members(mapping)
                 if at not in users[mapping]:
                     yield Fault(file_maps.name, f"a file that {space.task} maps does not list its VMA")
-        for at in {at for members in users.values() for at in members} - known:
-            if not self._view.lives(self._view.word(at + self._vma_mm)):
+        for at, mm in {vma for members in users.values() for vma in members.items()}:
+            if at not in known and not self._view.lives(mm):
                 yield Fault(file_maps.name, "a file lists a VMA of an address space that is gone")
 
-    def _members(self, mapping: int) -> set[int]:
-        members: set[int] = set()
-        stack = [self._view.word(mapping + self._i_mmap)]
-        while stack:
-            node = stack.pop()
-            if not node:
-                continue
-            if node - self._vma_rb in members or len(members) >= MAX_VMAS or len(stack) > MAX_DEPTH:
-                raise self._view.error(f"the tree of a file's VMAs has a loop at node {node:#x}")
-            members.add(node - self._vma_rb)
-            stack.extend(self._view.members(node, self._rb_node))
-        return members
+    def _members(self, mapping: int) -> dict[int, int]:
+        # The VMAs that a file lists, each with its address space.
+        root = self._view.word(mapping + self._i_mmap)
+        listed = self._view.rb_tree(root, self._listed, self._vma_rb, "file's VMA")
+        return {vma[0]: vma[1] for vma in listed}

@@ -108,12 +108,8 @@ _OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 class DirectMap:
     """Reads the page tables of the direct map; LensError if their address is unknown."""
 
-    def __init__(self, view: KernelView, levels: int) -> None:
-        self._view, self._levels = view, levels
-        root = view.info.symbol("swapper_pg_dir")
-        if root is None:
-            raise view.error("VMCOREINFO has no address of swapper_pg_dir")
-        self._root = view.physical(root)
+    def __init__(self, view: KernelView) -> None:
+        self._view, self._root = view, view.kernel_table
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
     def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
@@ -145,7 +141,7 @@ class DirectMap:
 
     def _place(self, pfn: int) -> tuple[int, int, int]:
         # The position of the entry that maps a page frame: its level, table and index.
-        level, table = self._levels, self._root
+        level, table = self._view.levels, self._root
         while True:
             index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
             if level == 1:

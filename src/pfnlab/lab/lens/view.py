@@ -21,7 +21,7 @@ from pfnlab.lab.lens.program import KERNEL_MAP, OBJECTS
 from pfnlab.lab.lens.recall import Recall
 
 #: Step limits for walks.
-MAX_TASKS, MAX_VMAS, MAX_MEMTYPES = 100_000, 300_000, 2_000_000
+MAX_TASKS, MAX_VMAS, MAX_MEMTYPES, MAX_RESOURCES = 100_000, 300_000, 2_000_000, 1_000_000
 
 #: Address bits resolved by one page-table level, entries in a table, and top-level entries for user space.
 LEVEL_BITS, ENTRIES, USER_ENTRIES = 9, 512, 256
@@ -86,6 +86,16 @@ class KernelView:
         self._places_of_tasks: dict[int, int] = {}
         self._owners: dict[int, int] = {}
         self._task_tasks = self.layouts.offset("struct task_struct", "tasks")
+
+    @cached_property
+    def levels(self) -> int:
+        """The number of levels of its page tables."""
+        return 5 if self.info.number("pgtable_l5_enabled", 0) else 4
+
+    @cached_property
+    def kernel_table(self) -> int:
+        """The physical address of the kernel's own page table; LensError if it is unknown."""
+        return self.physical(self.info.address("swapper_pg_dir"))
 
     @cached_property
     def _memtype(self) -> tuple[int, Record, int]:
@@ -249,13 +259,13 @@ class KernelView:
         link = task + self._task_tasks
         return self.word(members[0] + 8) == link == self.word(members[1])
 
-    def memtypes(self) -> Iterator[tuple[int, ...]]:
+    def memtypes(self) -> Iterator[list[int]]:
         """The reservations in the book, in order: physical start and end, and the mode's number."""
         root, record, at = self._memtype
-        return self.rb_tree(self.word(root), record, at, "memtype")
+        return (memtype for _, *memtype in self.rb_tree(self.word(root), record, at, "memtype"))
 
     def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
-        """Members of every structure in a red-black tree, in order; LensError if the tree has a loop.
+        """The address and members of each structure in a red-black tree; LensError if the tree has a loop.
 
         :param node: the ``rb_node`` at the root, or 0 for an empty tree
         :param record: the structure; its last members are rb_left and rb_right
@@ -270,10 +280,25 @@ class KernelView:
                     raise self.error(f"the {name} tree has a loop at node {node:#x}")
                 visited.add(node)
                 *members, left, right = self.members(node - at, record)
-                stack.append((tuple(members), right))
+                stack.append(((node - at, *members), right))
                 node = left
             found, node = stack.pop()
             yield found
+
+    def resources(self) -> Iterator[tuple[int, int, int, int]]:
+        """The memory resources, in /proc/iomem order: first and last byte, address of the name, and depth."""
+        record = self.layouts.record("struct resource", "start", "end", "name", "sibling", "child")
+        *_, first = self.members(self.symbol("iomem_resource"), record)
+        visited = set[int]()
+        waiting = [(first, 0)] if first else []
+        while waiting:
+            address, depth = waiting.pop()
+            if address in visited or len(visited) >= MAX_RESOURCES or depth > MAX_DEPTH:
+                raise self.error(f"the tree of resources has a loop at {address:#x}")
+            visited.add(address)
+            start, end, name, sibling, child = self.members(address, record)
+            yield start, end, name, depth
+            waiting += [(sibling, depth)] * bool(sibling) + [(child, depth + 1)] * bool(child)
 
     def vma_addresses(self, root: int, low: int, high: int) -> list[int]:
         """Addresses of the VMAs in maple tree *root* that overlap *low* up to *high*."""

@@ -33,11 +33,10 @@ if TYPE_CHECKING:
 
 #: Symbols that these readers need.
 SYMBOLS = ("iomem_resource", "pci_root_buses", "modules")
-#: Limits on walks: over resources, buses with their devices, and modules with their users.
-MAX_RESOURCES = 1_000_000
+#: Limits on walks: over buses with their devices, and modules with their users.
 MAX_DEVICES = 100_000
 MAX_MODULES = 100_000
-#: The deepest resource, and the deepest bus.
+#: The deepest bus.
 MAX_DEPTH = 64
 _MAX_NAME = 256
 #: The last resource number of a device and its virtual functions; without type information, the ROM's.
@@ -46,18 +45,8 @@ _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
 def read_resources(view: KernelView) -> Iterator[IomemLine]:
     """Read the tree of memory resources, in /proc/iomem order."""
-    record = view.layouts.record("struct resource", "start", "end", "name", "sibling", "child")
-    *_, first = view.members(view.symbol("iomem_resource"), record)
-    visited = set[int]()
-    waiting = [(first, 0)] if first else []
-    while waiting:
-        address, depth = waiting.pop()
-        if address in visited or len(visited) >= MAX_RESOURCES or depth > MAX_DEPTH:
-            raise view.error(f"the tree of resources has a loop at {address:#x}")
-        visited.add(address)
-        start, end, name, sibling, child = view.members(address, record)
+    for start, end, name, depth in view.resources():
         yield IomemLine(start, end + 1, text_at(view, name, _MAX_NAME) if name else "<BAD>", depth)
-        waiting += [(sibling, depth)] * bool(sibling) + [(child, depth + 1)] * bool(child)
 
 
 def read_devices(view: KernelView) -> Iterator[PciFunction]:

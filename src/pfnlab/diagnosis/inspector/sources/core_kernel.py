@@ -5,7 +5,6 @@ Each reader raises LensError if the data is missing, cannot be read, or has a lo
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from pfnlab.diagnosis.inspector.host_snapshot import DirectAlias, IomemLine, Mtr
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType
 from pfnlab.kernel.hw.pat import PatConfig
-from pfnlab.lab.lens.own_types import MAX_TEXT, list_at, text_at
+from pfnlab.lab.lens.own_types import MAX_TEXT, ioremap_areas, text_at
 
 if TYPE_CHECKING:
     from pfnlab.lab.lens.page_runs import RunReader
@@ -26,14 +25,11 @@ SYMBOLS = (
     *("dmi_ident", "vmap_area_list", "vmap_nodes", "nr_vmap_nodes", "vmalloc_base"),
 )
 
-#: Limits on walks: over vmalloc areas, and over lists of them.
-MAX_AREAS = 2_000_000
-MAX_NODES = 4096
 #: Below this, every machine has legacy mappings.
 _LEGACY_END = 1 << 20
 _SLOTS = 8
-# vmalloc area flags (include/linux/vmalloc.h): maps a device; has no struct page.
-_IOREMAP, _NO_GUARD = 0x1, 0x40
+# The flag of a vmalloc area without a guard page (include/linux/vmalloc.h).
+_NO_GUARD = 0x40
 # Bits in a variable MTRR, and in the global MTRR state (arch/x86/include/asm/mtrr.h).
 _VALID, _ENABLED, _TYPE = 0x800, 0x2, 0xFF
 # Set in guests: the highest bit in the fifth word of processor features.
@@ -113,16 +109,12 @@ def read_aliases(
 
     :param resources: the lines that identify RAM; None to read the whole direct map
     """
-    root = view.info.symbol("swapper_pg_dir")
-    if root is None:
-        raise view.error("VMCOREINFO lacks the address of swapper_pg_dir")
-    top = view.physical(root)
-    yield from _direct_map(view, tables, top, resources)
-    yield from _areas(view, tables, top)
+    yield from _direct_map(view, tables, resources)
+    yield from _areas(view, tables)
 
 
 def _direct_map(
-    view: KernelView, tables: RunReader, top: int, resources: Iterable[IomemLine] | None
+    view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
     start, end = view.word(view.symbol("page_offset_base")), view.word(view.symbol("vmalloc_base"))
     if not start < end:
@@ -133,7 +125,7 @@ def _direct_map(
         for one in resources or ()
         if one.depth == 0 and one.end > _LEGACY_END and one.name.startswith("PCI Bus")
     ]
-    for run in tables.runs(top, start, end):
+    for run in tables.runs(view.kernel_table, start, end):
         if run.mode is not CacheMode.WB:
             yield DirectAlias(run.start, run.end, run.mode)
             continue
@@ -143,43 +135,20 @@ def _direct_map(
                 yield DirectAlias(low, high, run.mode)
 
 
-def _areas(view: KernelView, tables: RunReader, top: int) -> Iterator[DirectAlias]:
-    layouts = view.layouts
-    area = layouts.record("struct vmap_area", "vm")
-    record = layouts.record("struct vm_struct", "addr", "size", "flags")
-    for address in _area_addresses(view):
-        (vm,) = view.members(address, area)
-        if not vm:
-            continue
-        start, size, flags = view.members(vm, record)
-        if not flags & _IOREMAP or size % PAGE_SIZE or start % PAGE_SIZE:
+def _areas(view: KernelView, tables: RunReader) -> Iterator[DirectAlias]:
+    for start, size, flags, _ in ioremap_areas(view):
+        if size % PAGE_SIZE or start % PAGE_SIZE:
             continue
         end = start + size - (0 if flags & _NO_GUARD else PAGE_SIZE)
         if start < end < 1 << 64:
-            for run in tables.runs(top, start, end):
+            for run in tables.runs(view.kernel_table, start, end):
                 yield DirectAlias(run.start, run.end, run.mode, "ioremap")
-
-
-def _area_addresses(view: KernelView) -> Iterator[int]:
-    # All areas: they are in one list up to 6.8, and in one list per node since 6.9.
-    layouts = view.layouts
-    at = layouts.offset("struct vmap_area", "list")
-    if not layouts.has("struct vmap_node"):
-        yield from list_at(view, view.symbol("vmap_area_list"), at, "areas of vmalloc", MAX_AREAS)
-        return
-    nodes = view.word(view.symbol("vmap_nodes"))
-    (count,) = struct.unpack("<I", view.read(view.symbol("nr_vmap_nodes"), 4))
-    if count > MAX_NODES:
-        raise view.error(f"it has {count:,} nodes of areas of vmalloc")
-    size, head = layouts.size("struct vmap_node"), layouts.offset("struct vmap_node", "busy.head")
-    for number in range(count):
-        yield from list_at(view, nodes + number * size + head, at, "areas of vmalloc", MAX_AREAS)
 
 
 def read_log(view: KernelView) -> Iterator[str]:
     """Read the kernel log, each line with its timestamp as dmesg prints it."""
     layouts, ring = view.layouts, "struct printk_ringbuffer"
-    (buffer,) = struct.unpack("<Q", view.read(view.symbol("prb"), _WORD))
+    buffer = view.word(view.symbol("prb"))
     record = layouts.record(
         ring,
         *("desc_ring.count_bits", "desc_ring.descs", "desc_ring.infos", "desc_ring.head_id.counter"),
@@ -217,9 +186,7 @@ def read_options(view: KernelView) -> str:
 
 def read_host(view: KernelView) -> str:
     """Read the name of the machine; raise LensError if it cannot be read."""
-    at = view.info.symbol("init_uts_ns")
-    if at is None:
-        raise view.error("VMCOREINFO lacks the address of init_uts_ns")
+    at = view.info.address("init_uts_ns")
     return text_at(view, at + view.layouts.offset("struct uts_namespace", "name.nodename"), 65)
 
 
@@ -227,11 +194,10 @@ def read_hypervisor(view: KernelView) -> str:
     """Return the hypervisor as the kernel logs it, or else the machine's maker; empty if not a guest."""
     features = view.layouts.offset("struct cpuinfo_x86", "x86_capability")
     at = view.symbol("boot_cpu_data") + features + 4 * _FEATURES_WORD
-    (word,) = struct.unpack("<I", view.read(at, 4))
-    if not word & _GUEST:
+    if not view.word(at, 4) & _GUEST:
         return ""
     kinds = view.layouts.enumerators("enum x86_hypervisor_type")
-    (kind,) = struct.unpack("<I", view.read(view.symbol("x86_hyper_type"), 4))
+    kind = view.word(view.symbol("x86_hyper_type"), 4)
     names = {value: name.removeprefix("X86_HYPER_") for name, value in kinds.items()}
     name = names.get(kind, _NATIVE)
     return _HYPERVISORS.get(name, name) if name != _NATIVE else _maker(view) or "a hypervisor without a name"
