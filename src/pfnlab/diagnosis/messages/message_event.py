@@ -47,6 +47,11 @@ class EventRow(msgspec.Struct, frozen=True):
     mode: CacheMode | None = None
     name: str = ""
 
+    def meets(self, other: "EventRow") -> bool:
+        """True if the ranges overlap; a single address is a range of one byte."""
+        ends = [row.start + 1 if row.end is None else row.end for row in (self, other)]
+        return self.start < ends[1] and other.start < ends[0]
+
 
 class EventPart(msgspec.Struct, frozen=True):
     """A further line in an event; *family* names the line's own family."""
@@ -154,20 +159,11 @@ class GrowingEvent:
         said = range_of(match.values, match.wording)
         if said is None or not self.rows:
             return True
-        end = said.start + 1 if said.end is None else said.end
-        return any(
-            said.start < (row.start + 1 if row.end is None else row.end) and row.start < end
-            for row in self._ends
-        )
+        return any(map(EventRow(said.start, said.end).meets, self._ends))
 
     def overlaps_event(self, other: "GrowingEvent") -> bool:
         """True if the first or last range of one event overlaps the first or last of the other."""
-        return any(
-            one.start < (row.start + 1 if row.end is None else row.end)
-            and row.start < (one.start + 1 if one.end is None else one.end)
-            for one in self._ends
-            for row in other._ends
-        )
+        return any(one.meets(row) for one in self._ends for row in other._ends)
 
     def is_of(self, match: Match) -> bool:
         """True if a line names the event's range and no other task."""
@@ -207,9 +203,7 @@ class GrowingEvent:
             self.wordings.append(match.wording)
         if placed.text in self._texts:
             return
-        if len(self.parts) < MOST_PARTS:
-            self._texts.add(placed.text)
-            self.parts.append(EventPart(placed.line, placed.text, match.family.name))
+        if self._add_part(placed, match.family.name):
             self.wordings += dated(placed.text)
             self.texts = {**match.values, **self.texts}
         has_range = self.range is not None
@@ -224,14 +218,16 @@ class GrowingEvent:
         """End the event because of a later line, or restart it if *ending* is empty."""
         self._moved(placed)
         self.endings = [ending] if ending else []
-        if (
-            ending
-            and placed.match is None
-            and len(self.parts) < MOST_PARTS
-            and placed.text not in self._texts
-        ):
-            self._texts.add(placed.text)
-            self.parts.append(EventPart(placed.line, placed.text, ending))
+        if ending and placed.match is None:
+            self._add_part(placed, ending)
+
+    def _add_part(self, placed: PlacedPiece, family: str) -> bool:
+        """Keep a further line, unless there are too many or it is a repetition; True if it was kept."""
+        if len(self.parts) >= MOST_PARTS or placed.text in self._texts:
+            return False
+        self._texts.add(placed.text)
+        self.parts.append(EventPart(placed.line, placed.text, family))
+        return True
 
     def absorb(self, other: "GrowingEvent") -> None:
         """Merge another event with the same cause into this one."""
@@ -360,7 +356,7 @@ def _is_boot_screen(name: str) -> bool:
 
 def _values(match: Match) -> dict[str, Any]:
     """Return the values of a match by an event's field names; ``range_doubts`` are sentences."""
-    values, found = match.values, dict[str, Any]()
+    values, found, doubts = match.values, dict[str, Any](), list[str]()
     is_file = match.family.kind is FamilyKind.FILE
     for name in ("comm", "device", "driver", "holder"):
         # A row's name does not apply to the whole table.
@@ -373,7 +369,7 @@ def _values(match: Match) -> dict[str, Any]:
         # The range after the name is truncated.
         found["holder"] = values["holder"].partition("[")[0].strip()
         if not values["holder"].endswith("]"):
-            found["range_doubts"] = ("The line is cut behind the name of what is in the way.",)
+            doubts.append("The line is cut behind the name of what is in the way.")
     if values.get("pid", "").isdigit():
         found["pid"] = int(values["pid"])
     for name in ("wanted", "granted", "existing", "differs", "track"):
@@ -388,13 +384,11 @@ def _values(match: Match) -> dict[str, Any]:
     said = range_of(values, match.wording)
     if said is not None:
         found |= {"start": said.start, "end": said.end}
-        if said.doubts:
-            found["range_doubts"] = (*found.get("range_doubts", ()), *said.doubts)
+        doubts += said.doubts
     holder = range_of(values, match.wording, "holder_range")
     if holder is not None:
-        found["holder_range"] = holder
-        found["range_doubts"] = (*found.get("range_doubts", ()), *holder.doubts)
+        doubts += holder.doubts
     is_of_pages = match.family.group in _OF_PAGES
     if is_of_pages and said is not None and said.end is not None and (said.start | said.end) % _PAGE:
-        found["range_doubts"] = (*found.get("range_doubts", ()), _NO_PAGES)
-    return found
+        doubts.append(_NO_PAGES)
+    return found | ({"range_doubts": tuple(doubts)} if doubts else {})
