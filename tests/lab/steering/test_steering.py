@@ -14,6 +14,7 @@ from open_cast import OpenCast
 from pfnlab.base.errors import LostGuest, PfnlabError, TimedOut, Undecided
 from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.running.schedule import OperationStart
 from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.gdbstub import GdbStub
 from pfnlab.lab.steering.hold import HeldCpu, HoldOutcome, HoldPoint, NotReached, hold, stack_of
@@ -136,7 +137,13 @@ def driver_cast(bench: Bench) -> OpenCast:
 @contextmanager
 def held(bench: Bench, cast: Cast, at: HoldPoint, verb: str, *arguments: int) -> Iterator[HeldCpu[None]]:
     """Task 0 in an operation, at the place of *at*; its CPU goes on afterwards."""
-    cpu = hold(bench.steering, at, lambda: cast.begin(0, verb, *arguments), grace=2.0)
+    start = OperationStart(cast, 0, [verb, *map("{:x}".format, arguments)])
+    try:
+        cpu = hold(bench.steering, at, start)
+    finally:
+        start.stop_waiting = True
+    # The agent is still waiting for the operation.
+    cpu.others(cpu.result)
     try:
         yield cpu
     finally:

@@ -86,8 +86,8 @@ class Schedule:
         self._ask_agent = ask_agent
         #: Held CPUs, by the task that is stopped there.
         self._held: dict[str, HeldCpu[Any]] = {}
-        #: The task that is waiting before it has reached the place where it is to be held.
-        self._coming: tuple[str, NextHold] | None = None
+        #: By its name, the task that is waiting before it has reached the place where it is to be held.
+        self._coming: dict[str, NextHold] = {}
         #: The kernel's names for the functions at which the program holds tasks.
         self._names: dict[str, str | None] = {}
         self._cast = Cast(guest)
@@ -140,10 +140,11 @@ class Schedule:
 
     def close(self) -> None:
         """Resume the processors that are still held."""
-        came = self._coming[1].held if self._coming is not None else None
-        for held_cpu in (*self._held.values(), *([came] if came is not None else [])):
+        came = (coming.held for coming in self._coming.values())
+        for held_cpu in filter(None, (*self._held.values(), *came)):
             held_cpu.release()
-        self._coming = self._free_cpus.coming = None
+        self._free_cpus.coming = None
+        self._coming.clear()
         self._held.clear()
 
     def _hold(self, text: str, stage: Stage, op: Op) -> str:
@@ -159,7 +160,7 @@ class Schedule:
             return self._ask_agent(text, stage)
         if self._vfio:
             self._functions.know_vfio()
-        self._coming = None
+        self._coming.clear()
         injection = self._functions.injection(op, pid)
         head = [line for line in text.splitlines() if line.partition(" ")[0] in ("program", "name", "keys")]
         self._cast = Cast(self._guest, head)
@@ -214,7 +215,7 @@ class Schedule:
             return self._memory_reply(stage, Note(alone=True, not_held=op.hold is not None), outcome.answer)
         self._open_ops.append((op, slot))
         if coming is not None:
-            self._coming = op.task, coming
+            self._coming = {op.task: coming}
         result, value = self._progress(op, outcome)
         return self._memory_reply(stage, Note(alone=True, result=result, value=value))
 
@@ -230,7 +231,7 @@ class Schedule:
     def _progress(self, op: Op, outcome: HoldOutcome) -> tuple[str, str | None]:
         if outcome.held is not None:
             self._held[op.task] = outcome.held
-            self._coming = None
+            self._coming.clear()
         if op.task in self._held:
             return HELD, None
         wait = outcome.wait
@@ -242,8 +243,9 @@ class Schedule:
 
     def _release(self, text: str, stage: Stage, task: str | None) -> str:
         # Resume one processor, or forget the place where it was to stop.
-        if self._coming is not None and self._coming[0] == task:
-            self._coming = self._free_cpus.coming = None
+        if task in self._coming:
+            self._coming.clear()
+            self._free_cpus.coming = None
         task = next(iter(self._held)) if task is None else task
         held_cpu = self._held.pop(task, None)
         if held_cpu is None:
@@ -263,9 +265,8 @@ class Schedule:
             for op, slot in self._open_ops:
                 if op in ended:
                     continue
-                came = (
-                    self._coming[1].held if self._coming is not None and self._coming[0] == op.task else None
-                )
+                coming = self._coming.get(op.task)
+                came = None if coming is None else coming.held
                 known = came is not None or op.task in self._held
                 # Waiting operations are checked again whenever another one has made progress.
                 limit = _GOES_ON if op.task == task else _MAY_WAIT
@@ -274,8 +275,7 @@ class Schedule:
                 if outcome.answer is None:
                     results[op.task] = ending(op, *self._progress(op, outcome))
                     continue
-                if self._coming is not None and self._coming[0] == op.task:
-                    self._coming = None
+                self._coming.pop(op.task, None)
                 results[op.task] = self._ending(op, outcome.answer)
                 ended.append(op)
             if before == (len(ended), len(self._held)):

@@ -240,17 +240,13 @@ class HeldCpu(FreeCpus, Generic[T]):
         return self._operation.result(limit)
 
 
-def hold(
-    steering: Steering, at: HoldPoint, call: Callable[[], T], limit: float = 2.0, grace: float = 0.0
-) -> HeldCpu[T]:
+def hold(steering: Steering, at: HoldPoint, call: Callable[[], T], limit: float = 2.0) -> HeldCpu[T]:
     """Run *call* and hold the CPU that reaches the place in *at*.
 
-    *call* must return while that CPU is stopped: it begins the operation without waiting
-    for it (`Cast.begin`).
+    *call* returns once the operation is done: a CPU that gets there later is not held. As `Cast.begin` and
+    `Cast.collect` do, it returns while that CPU is stopped.
 
     :param limit: seconds that a CPU has to get there
-    :param grace: seconds to wait for a CPU after *call* has returned; 0 if *call* returns only once
-        the operation is done
     :raises NotReached: if no CPU got there; the machine is running
     :raises Undecided: if the kernel has no such function
     """
@@ -260,7 +256,7 @@ def hold(
     }
     steering.stub.interrupt()
     operation = BackgroundCall(call)
-    while arrival := steering.reach_first([*injections, hold_way], at.pid, operation, limit, grace=grace):
+    while arrival := steering.reach_first([*injections, hold_way], at.pid, operation, limit):
         way, hit = arrival
         if way is hold_way:
             return HeldCpu(steering, hit.thread, operation)

@@ -212,14 +212,12 @@ class Steering:
         operation: BackgroundCall[T],
         limit: float,
         *,
-        grace: float = 0.0,
         within: tuple[int, int] | None = None,
     ) -> tuple[Way, Hit] | None:
         """Like `reach`, for whichever of several places the task reaches first; other ways can be continued.
 
         A call that ends one way does not count for later ways in *ways*.
 
-        :param grace: seconds to wait after the operation is done
         :return: the way that led there; if *within* ended the counting, the first way, unfinished
         """
         self.stub.interrupt()
@@ -234,7 +232,7 @@ class Steering:
                     else:
                         self._traps.clear(address)
                 armed_points = points
-                stop = self._next_stop(operation, deadline, grace)
+                stop = self._next_stop(operation, deadline)
                 if stop is None:
                     return None
                 registers = self.stub.registers(stop.thread)
@@ -271,8 +269,7 @@ class Steering:
         return not way.place.at_return
 
     # The next stop at a trap; None, with all CPUs stopped, if the operation ends without one.
-    def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
-        done_at: float | None = None
+    def _next_stop(self, operation: BackgroundCall[T], deadline: float) -> Stop | None:
         threads = self._free_threads
         while True:
             self.go()
@@ -281,10 +278,7 @@ class Steering:
             stop = self._traps.stop_among(threads)
             if stop:
                 return stop
-            now = time.monotonic()
-            if operation.done and done_at is None:
-                done_at = now
-            if (done_at is not None and now >= done_at + grace) or now >= deadline:
+            if operation.done or time.monotonic() >= deadline:
                 return None
 
     # The return address of a function that is about to begin, and the stack pointer once it has returned.
