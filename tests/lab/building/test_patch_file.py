@@ -35,15 +35,14 @@ def _read(tmp_path: Path, text: str) -> PatchFile:
 
 
 def test_head_of_ours(tmp_path: Path) -> None:
-    """Title, policy, base and licence stand above the diff."""
+    """Title, policy and base stand above the diff."""
     patch = _read(tmp_path, _OURS)
 
-    assert (("mm: flush later",), "flush=none", "linux-source-7.2", "7.2.13-1", "GPL-2.0-only") == (
+    assert (("mm: flush later",), "flush=none", "linux-source-7.2", "7.2.13-1") == (
         patch.titles,
         patch.policy,
         patch.base_package,
         patch.base_version,
-        patch.license,
     )
 
 

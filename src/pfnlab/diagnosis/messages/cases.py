@@ -49,8 +49,6 @@ def possible(family: Family, kernel: KernelSaid) -> Family:
     """Return the family without the advice and remedies that the kernel rules out."""
     advice = tuple(one for one in family.advice if kernel.within(one.since, one.until) is not False)
     remedies = tuple(one for one in family.remedies if kernel.within(one.since, one.until) is not False)
-    if len(advice) == len(family.advice) and len(remedies) == len(family.remedies):
-        return family
     return msgspec.structs.replace(family, advice=advice, remedies=remedies)
 
 

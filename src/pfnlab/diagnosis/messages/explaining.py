@@ -13,7 +13,7 @@ from pfnlab.diagnosis.messages import boot_facts, kernel_said, message_event
 from pfnlab.diagnosis.messages.boot_story import case_of, story
 from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.joining import Joiner, PlacedPiece
-from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
+from pfnlab.diagnosis.messages.matching import Match, matcher
 from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, ResourceWord, resource_word
 from pfnlab.diagnosis.messages.scan import LogScan
 from pfnlab.diagnosis.messages.template_fields import error_of
@@ -80,15 +80,13 @@ class PasteExplanation(msgspec.Struct, frozen=True):
         return tuple(event for boot in self.boots for event in boot.events)
 
 
-def explain(
-    stream: Iterable[bytes | str], *, kernel: str | None = None, known: Matcher | None = None
-) -> PasteExplanation:
+def explain(stream: Iterable[bytes | str], *, kernel: str | None = None) -> PasteExplanation:
     """Find the events in a paste, log or mail of any length; no input raises an error.
 
     :param stream: the bytes, in pieces of any size, e.g. an open file
     :param kernel: the version if the user gives it, e.g. ``6.1.85``
     """
-    known = known or matcher()
+    known = matcher()
     scan = LogScan(plain(stream), (*known.seeds, *_WORDS, *boot_facts.OUTCOME_WORDS))
     joiner = Joiner(known, _WORDS, boot_facts.OUTCOME_WORDS)
     paste = _Paste(kernel)
