@@ -1,6 +1,6 @@
 """Values read by the lens, in the kernel's own numbers; `pfnlab.lab.running.inside_state` translates them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pfnlab.base.units import PfnRange
@@ -19,6 +19,18 @@ class NamedPlaces(Protocol):
     def devices(self) -> Mapping[str, PfnRange]: ...
     @property
     def memory(self) -> Mapping[str, PfnRange]: ...
+
+
+#: Interfaces, by file name; files in /proc/bus/pci are named after devices.
+_FILES = {
+    **{"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver", "pfnlab_export": "export"},
+    **{"[vfio-device]": "vfio", "[perf_event]": "perf", "[vvar]": "vvar"},
+}
+
+
+def interface_of(names: Sequence[str]) -> str:
+    """The interface of a file, from its name and those of the folders above it; ``anon`` for other files."""
+    return _FILES.get(names[0], "proc" if [*names[2:4]] == ["pci", "bus"] else "anon")
 
 
 class Extent(NamedTuple):

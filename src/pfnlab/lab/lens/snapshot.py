@@ -75,17 +75,9 @@ _CONVENTIONAL = 0xA0
 #: The checksum of a zero page without its first four bytes.
 _OF_ZEROS = crc32(bytes(PAGE_SIZE - 4))
 _MAX_NAME = 64
-_PROC_PARENTS = ("pci", "bus")
 
 #: The interface of the clock pages, which have no file.
 _VVAR = "vvar"
-
-#: Interfaces, by file name; files in /proc/bus/pci are named after devices.
-_FILES = {
-    **{"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver"},
-    "pfnlab_export": "export",
-    **{"[vfio-device]": "vfio", "[perf_event]": "perf"},
-}
 
 
 class Lens:
@@ -376,7 +368,6 @@ class _Look:
         return kind
 
     def _dentry_kind(self, dentry: int) -> str:
-        # A file's interface: from its name or, for /proc/bus/pci/BUS/DEVICE, from the names of its parents.
         names = []
         for _ in range(4):
             parent, name, length = self._view.members(dentry, self._lens._dentry)
@@ -386,6 +377,4 @@ class _Look:
             if parent == dentry:
                 break
             dentry = parent
-        if names[0] in _FILES:
-            return _FILES[names[0]]
-        return "proc" if tuple(names[2:4]) == _PROC_PARENTS else "anon"
+        return plain.interface_of(names)

@@ -13,6 +13,7 @@ from pfnlab.base.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.entry import entry_pfn, pte_special
 from pfnlab.lab.images.configured import RAM_MIB
+from pfnlab.lab.lens.plain import interface_of
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.walked import read_walk
@@ -40,12 +41,6 @@ LOST = "lost"
 
 # Section name for requests around a step, which are not steps of the program.
 _PREPARATION = "preparation"
-
-_FILES = (
-    *(("/resource2_wc", "wc"), ("/resource2", "uc"), ("/dev/mem", "mem"), ("/proc/bus/pci/", "proc")),
-    *(("/dev/pfnlab_export", "export"), ("/dev/pfnlab", "driver")),
-    *(("vfio", "vfio"), ("[perf_event]", "perf"), ("[vvar]", "vvar")),
-)
 
 
 class _Unreadable(Exception):
@@ -211,8 +206,8 @@ class _Reader:
         span = self.places.area_span(first, last)
         if span is None:
             return
-        path = path.strip()
-        file = next((name for part, name in _FILES if part in path), "anon")
+        path = path.strip().removesuffix(" (deleted)").removeprefix("anon_inode:")
+        file = interface_of(path.split("/")[::-1])
         pfn = phys_to_pfn(int(offset, 16))
         file_span = self.places.offset_span(file, pfn, pfn + last - first)
         if file in DRIVER_FILES and file_span is not None and file_span.name == observation.PHYSICAL:
