@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.fuzz_work import FuzzWork, fuzz_shard
-from pfnlab.campaign.known_findings import KnownFinding, findings_in, folder_of, shows
+from pfnlab.campaign.known_findings import shows
 from pfnlab.campaign.shard import ShardResults
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines
+from pfnlab.hunt.fuzz.filing import KnownFinding
 from pfnlab.hunt.fuzz.signature import Signature
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -106,15 +106,3 @@ def test_a_machine_without_an_answer_decides_nothing(known: tuple[KnownFinding, 
     machines = AskedMachines({"model:7.3": ModelMachine("7.3"), BROKEN[1]: Mute("7.3")}, [LookLevel.PROC])
 
     assert shows(known[0], machines) is None
-
-
-def test_a_name_from_a_store_is_no_path(known: tuple[KnownFinding, ...]) -> None:
-    """Whoever sent the store: folders have numbers."""
-    with folder_of([msgspec.structs.replace(known[0], name="../../x")], BROKEN) as folder:
-        assert ["0"] == [*folder.known().values()]
-
-
-def test_a_folder_has_to_exist(tmp_path: Path) -> None:
-    """A name with a mistake would make every finding new."""
-    with pytest.raises(Misuse, match="there is no folder"):
-        [*findings_in(tmp_path / "missing")]

@@ -13,14 +13,13 @@ from made_results import sighting
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.campaigns import CampaignStatus, status_of
-from pfnlab.campaign.known_findings import KnownFinding
 from pfnlab.campaign.night import begin_night, known_tonight, next_kernel, night_record, on_kernel
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.plan_file import plan_of
 from pfnlab.campaign.running import campaign_named, nights_of
 from pfnlab.campaign.store.rows import StoredResult
 from pfnlab.campaign.store.store import Store
-from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, FiledData, slug
+from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, REPORT, FiledData, KnownFinding, slug
 from pfnlab.hunt.fuzz.signature import Signature
 from pfnlab.lab.images.archive import Package
 from pfnlab.lab.images.kernel_offers import Offer
@@ -206,6 +205,7 @@ def test_filed_findings_are_known_the_first_night(store: Store, tmp_path: Path) 
     data = FiledData(signatures=(FOUND,), machines=("model:7.3", "qemu:7.3"), looks=(LookLevel.MEMORY,))
     (folder / DATA).write_bytes(msgspec.json.encode(data))
     (folder / PROGRAM).write_text("p", encoding="utf-8")
+    (folder / REPORT).touch()
 
     name = begin_night(store, plan(known=("filed",)), tmp_path, date(2026, 10, 1), list)
     store.finish(sighting(name, 0), [difference()])

@@ -154,3 +154,9 @@ def test_a_scope_of_pfnlab_has_no_text(beside: Path) -> None:
     """Its name is enough; that of a file is its content."""
     assert {""} == {PlanFiles(beside).scope_text(name) for name in scope_names()}
     assert SCOPE == PlanFiles(beside).scope_text("one.toml")
+
+
+def test_a_folder_of_findings_has_to_exist(tmp_path: Path) -> None:
+    """A name with a mistake would make every finding new."""
+    with pytest.raises(Misuse, match="there is no folder"):
+        PlanFiles(tmp_path).findings("missing")

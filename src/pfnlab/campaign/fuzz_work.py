@@ -1,17 +1,16 @@
 """Hunts as shards, with random programs or cells; what :mod:`pfnlab.hunt.fuzz` finds becomes results."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 
 from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
-from pfnlab.campaign.known_findings import KnownFinding, folder_of, shows
+from pfnlab.campaign.known_findings import shows
 from pfnlab.campaign.shard import ShardResults
 from pfnlab.campaign.store.rows import StoredResult
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.filing import FoundDifference, program_text
+from pfnlab.hunt.fuzz.filing import Folder, FoundDifference, KnownFinding, program_text
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.hunt.fuzz.letters import Cells
@@ -74,19 +73,16 @@ def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
     usual = IN_MEMORY if drawn is None else MIXED
     known = () if drawn is None else drawn.known
     looking = looking_named(work.look) if work.look else None
-    with (
-        opened(name_machines(work.machines), looking, usual=usual) as lab,
-        folder_of(known, work.machines) as folder,
-    ):
+    with opened(name_machines(work.machines), looking, usual=usual) as lab:
         state = work.state(lab.looking)
-        hunt = Hunt(lab.machines, state, folder if known else None)
+        hunt = Hunt(lab.machines, state, Folder(before=[finding.on(work.machines) for finding in known]))
         if drawn is not None and drawn.again:
             return _again(drawn, {finding.name: shows(finding, hunt.machines) for finding in known})
         hunt.run(None if drawn is None else drawn.programs)
     task = "sweep" if drawn is None else "fuzz"
     return ShardResults(
         results=(
-            _run_result(task, work, state, _known_met(known, hunt)),
+            _run_result(task, work, state, _known_met(hunt)),
             *(difference_of(task, work.machines, found) for found in hunt.found),
             *unstable_of(task, work.machines, state),
         ),
@@ -112,13 +108,13 @@ def _again(work: FuzzWork, shown: dict[str, bool | None]) -> ShardResults:
     return ShardResults(results=(run,), kernels={}, programs=len(shown))
 
 
-def _known_met(known: Sequence[KnownFinding], hunt: Hunt) -> dict[str, int]:
+def _known_met(hunt: Hunt) -> dict[str, int]:
     """The number of programs that showed each known finding, by name."""
     new = {found.signature.key for found in hunt.found}
     met = Counter[str]()
     for key, finding in hunt.state.findings.items():
         if key not in new:
-            met[known[int(finding.folder)].name] += finding.met
+            met[finding.folder] += finding.met
     return dict(sorted(met.items()))
 
 

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.campaigns import NightSummary
 from pfnlab.campaign.fuzz_work import FuzzWork
-from pfnlab.campaign.known_findings import KnownFinding
 from pfnlab.campaign.plan import MOST_SHARDS, NEXT, TONIGHT, NightlyTable, Plan
 from pfnlab.campaign.plan_files import PlanFiles
 from pfnlab.campaign.running import begin_campaign, nights_of, stored_plan, stored_shards
@@ -26,7 +25,7 @@ from pfnlab.campaign.store.database import damaged
 from pfnlab.campaign.store.rows import ResultFilter
 from pfnlab.campaign.store.store import Store
 from pfnlab.campaign.work import work_of
-from pfnlab.hunt.fuzz.filing import slug
+from pfnlab.hunt.fuzz.filing import KnownFinding, slug
 from pfnlab.hunt.fuzz.signature import Signature
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.lab.images.kernel_offers import Offer

@@ -15,7 +15,6 @@ from msgspec import Meta
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork
-from pfnlab.campaign.known_findings import KnownFinding
 from pfnlab.campaign.plan_files import PlanFiles
 from pfnlab.campaign.review_work import ReviewWork
 from pfnlab.campaign.store.rows import DISCOVERIES, Seconds, Shard
@@ -24,6 +23,7 @@ from pfnlab.checker.review.designs import models_reviewed
 from pfnlab.checker.review.kept_answers import plan_digest
 from pfnlab.checker.review.review import plan as review_plan
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.filing import KnownFinding
 from pfnlab.hunt.fuzz.rounds import compared_together
 from pfnlab.hunt.meeting.holding import PROGRAMS, SEED
 from pfnlab.hunt.meeting.meet import model_version

@@ -6,8 +6,8 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible
 from pfnlab.base.toml_text import MOST_TOML
-from pfnlab.campaign.known_findings import KnownFinding, findings_in
 from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
+from pfnlab.hunt.fuzz.filing import KnownFinding, findings_in
 from pfnlab.programs.lang.library import STDIN, in_library, library_paths, long_name, program_paths
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.printer import format_program
@@ -56,11 +56,14 @@ class PlanFiles:
         return self._scopes[name]
 
     def findings(self, name: str) -> list[KnownFinding]:
-        """The findings filed in the folder with that name.
+        """The findings filed in the folder with that name that have a program.
 
         :raises Misuse: if it does not exist or is malformed
         """
-        return list(findings_in(self._folder / name))
+        folder = self._folder / name
+        if not folder.is_dir():
+            raise Misuse(f"there is no folder {folder}: name one that `pfnlab fuzz --findings` has filled")
+        return [finding for finding in findings_in(folder) if finding.program]
 
     def _read_programs(self, words: tuple[str, ...]) -> dict[str, str]:
         paths = program_paths(words, folder=self._folder) if words else library_paths()

@@ -17,13 +17,13 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.executor import Executor
-from pfnlab.campaign.known_findings import KnownFinding
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd
 from pfnlab.campaign.store.database import damaged
 from pfnlab.campaign.store.rows import WAITING, Shard, Sighting, this_host
 from pfnlab.campaign.store.store import Store
 from pfnlab.campaign.work import TASKS, work_of
+from pfnlab.hunt.fuzz.filing import KnownFinding
 
 _HERE = Path()
 

@@ -119,7 +119,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
 
     :raises Misuse: if an option is wrong or conflicts with another
     """
-    from pfnlab.hunt.fuzz.filing import Folder
+    from pfnlab.hunt.fuzz.filing import Folder, findings_in
     from pfnlab.hunt.fuzz.rounds import compared_together
     from pfnlab.programs.runs.named_machines import full_name, newest_series
 
@@ -131,7 +131,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     groups = compared_together(specs, request.profile, apart=request.enumerate is not None)
     if len(groups) > 1 and request.resume is not None:
         raise Misuse(f"{request.resume} holds one hunt, not {len(groups)}: name one kernel")
-    folder = Folder(request.findings, request.known)
+    folder = Folder(request.findings, [one for path in request.known for one in findings_in(path)])
     known = list(folder.known())
     for group in groups:
         result = _hunted(request, group, folder, known, say)

@@ -15,7 +15,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.asked_machines import Weighed
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.filing import Folder
+from pfnlab.hunt.fuzz.filing import Folder, findings_in
 from pfnlab.hunt.fuzz.hunt import FIRST_PART, Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
 from pfnlab.hunt.fuzz.rounds import DrawnRound
@@ -375,7 +375,7 @@ def test_what_an_earlier_hunt_filed_is_not_shrunk_again(tmp_path: Path) -> None:
     (key,) = first.findings
 
     second = state(*OTHER)
-    hunt = Hunt(models(*OTHER), second, Folder(tmp_path / "new", [tmp_path / "old"]))
+    hunt = Hunt(models(*OTHER), second, Folder(tmp_path / "new", findings_in(tmp_path / "old")))
     hunt.run(programs=10)
 
     assert key not in {found.signature.key for found in hunt.found}
@@ -442,7 +442,7 @@ def test_a_known_finding_is_none_of_those_asked_for(tmp_path: Path) -> None:
     """A hunt for one finding goes on behind what was filed when it began, and stops behind what was not."""
     first = state(*OTHER)
     Hunt(models(*OTHER), first, Folder(tmp_path / "old")).run(programs=10, most=1)
-    folder = Folder(tmp_path / "new", [tmp_path / "old"])
+    folder = Folder(tmp_path / "new", findings_in(tmp_path / "old"))
     second = state(*OTHER)
     second.known_keys = list(folder.known())
 

@@ -11,8 +11,8 @@ from harmed import Harmed
 
 from pfnlab.base.errors import Why
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.filing import Folder
-from pfnlab.hunt.fuzz.hunt import Hunt, _ends_too
+from pfnlab.hunt.fuzz.filing import Folder, findings_in
+from pfnlab.hunt.fuzz.hunt import NO_FOLDER, Hunt, _ends_too
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.present.document.campaign_part import part
 from pfnlab.present.document.terminal import terminal
@@ -72,7 +72,7 @@ class Kernel(Harmed):
 
 
 def hunted(
-    machines: dict[str, Machine], programs: int = 40, folder: Folder | None = None
+    machines: dict[str, Machine], programs: int = 40, folder: Folder = NO_FOLDER
 ) -> tuple[HuntState, Hunt]:
     """A hunt on these machines."""
     state = HuntState(list(machines), 1, Vocabulary())
@@ -166,7 +166,7 @@ def test_programs_that_end_in_a_known_alarm_are_spared(tmp_path: Path) -> None:
     known, new = tmp_path / "known", tmp_path / "new"
     first, _ = hunted({MODEL: WithoutRule(), KERNEL: Harmed()}, folder=Folder(known))
     kernel = Harmed()
-    state, _ = hunted({MODEL: WithoutRule(), KERNEL: kernel}, folder=Folder(new, [known]))
+    state, _ = hunted({MODEL: WithoutRule(), KERNEL: kernel}, folder=Folder(new, findings_in(known)))
 
     assert first.spared == 0 < first.alarming
     assert (first.undecided, 0, {}) == (state.spared, state.judged, state.findings)

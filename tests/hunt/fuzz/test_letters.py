@@ -12,8 +12,8 @@ from having import NEW, bootable, model_of
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.fuzz.filing import Folder
-from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.filing import Folder, findings_in
+from pfnlab.hunt.fuzz.hunt import NO_FOLDER, Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
 from pfnlab.hunt.fuzz.letters import LETTERS, Cells, PrintedCells
 from pfnlab.hunt.fuzz.rounds import IN_MEMORY
@@ -48,7 +48,7 @@ def cells_in(state: HuntState) -> Cells:
     return state.cells
 
 
-def swept(names: tuple[str, ...], scope: str, text: str, folder: Folder | None = None) -> HuntState:
+def swept(names: tuple[str, ...], scope: str, text: str, folder: Folder = NO_FOLDER) -> HuntState:
     """The state of a hunt that came to its end."""
     state = began(names, scope, text)
     Hunt(models(*names), state, folder).run()
@@ -110,7 +110,7 @@ def test_a_known_finding_is_counted_as_known(tmp_path: Path) -> None:
     """Its cells have the small letter, and nothing is filed."""
     filed, mine = tmp_path / "filed", tmp_path / "mine"
     swept(BROKEN, "pci", "180:240", Folder(filed))
-    folder = Folder(mine, (filed,))
+    folder = Folder(mine, findings_in(filed))
     state = began(BROKEN, "pci", "180:240", folder.known())
 
     Hunt(models(*BROKEN), state, folder).run()

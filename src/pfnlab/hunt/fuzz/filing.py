@@ -8,21 +8,22 @@ difference in later hunts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict, replace
 
 from pfnlab.base import inert
 from pfnlab.base.errors import Misuse
-from pfnlab.base.files import Missing, cannot_write, read_text, write_whole
+from pfnlab.base.files import Missing, read_text, write_whole, writing
 from pfnlab.base.path_walk import make_folder
 from pfnlab.base.result import Outcome, PrintedStruct, other_fields
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.signature import Signature, kernel_violations
-from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.lang.problems import format_text
@@ -78,15 +79,48 @@ class FiledData(msgspec.Struct, frozen=True, kw_only=True):
     :param signatures: the finding's signatures; more than one if a person merged several findings
     :param machines: by name, the machines on which its program runs
     :param looks: their observation level; two in findings of an earlier version about observing itself
-    :param with_it: the other signatures of its step in its program
+    :param with_it: the other signatures of its step in its program, which follow from it
     """
 
     format: Literal["pfnlab-filed-finding/1"] = FORMAT
     signatures: Annotated[tuple[Signature, ...], Meta(min_length=1)]
     machines: Annotated[tuple[str, ...], Meta(min_length=1)]
-    looks: Annotated[tuple[LookLevel, ...], Meta(min_length=1, max_length=2)]
+    looks: Annotated[tuple[LookLevel, ...], Meta(min_length=1, max_length=2)] = (LookLevel.PROC,)
     minimal: bool = True
     with_it: tuple[Signature, ...] = ()
+
+
+class KnownFinding(FiledData, frozen=True, kw_only=True):
+    """A finding known before a hunt.
+
+    :param name: its folder's name, or the one that a folder for it would have
+    :param program: the text of the program that shows it; empty if its folder has none
+    :param again: whether its program runs again: kernels in the series showed it when it last ran
+    """
+
+    name: str
+    program: str = ""
+    again: bool = False
+
+    def keys(self, machines: Sequence[str]) -> frozenset[str]:
+        """The keys of its signatures on other machines."""
+        return frozenset(signature.on(machines).key for signature in self.signatures)
+
+    def on(self, machines: Sequence[str]) -> KnownFinding:
+        """The same finding on other machines; they show it too if its program runs again."""
+        return replace(
+            self,
+            signatures=tuple(signature.on(machines) for signature in self.signatures),
+            machines=(*self.machines, *(machines if self.again else ())),
+            with_it=tuple(signature.on(machines) for signature in self.with_it),
+        )
+
+    def loaded(self) -> Program | None:
+        """Its program, if there is one.
+
+        :raises ProgramError: if it is not a valid program
+        """
+        return load_text(self.program, f"{self.name}/{PROGRAM}") if self.program else None
 
 
 def read_data(folder: Path) -> FiledData:
@@ -127,67 +161,54 @@ class FindingFolder(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-findin
         return Outcome.DISCOVERY
 
 
-class Folder:
-    """The findings in one directory.
+def findings_in(path: Path) -> Iterator[KnownFinding]:
+    """The findings filed in the directory *path*, if there is one.
 
-    :param path: the directory; created when the first finding is filed
-    :param known: directories with known findings, which are not filed here
+    :raises Misuse: if a folder in it has no data, though its report names a signature, or a file is malformed
+    """
+    for report in sorted(path.glob(f"*/{REPORT}")):
+        if _has_data(report):
+            folder, program = report.parent, report.parent / PROGRAM
+            text = read_text(program, "program") if program.is_file() else ""
+            yield KnownFinding(name=folder.name, program=text, **asdict(read_data(folder)))
+
+
+class Folder:
+    """The findings of a hunt: those known before it, and those that it files in a directory.
+
+    :param path: the directory; created when the first finding is filed; None to file none
+    :param before: the findings known before, which are not filed here
     """
 
-    def __init__(self, path: Path, known: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path | None = None, before: Iterable[KnownFinding] = ()) -> None:
         self.path = path
-        self._known = known
+        self._before = tuple(before)
 
-    def known(self) -> dict[str, str]:
-        """The name of each finding, by signature key."""
-        return {key: folder.name for key, folder in self._all().items()}
-
-    def _all(self) -> dict[str, Path]:
-        return self._folders((*self._known, self.path))
-
-    def _folders(self, paths: Sequence[Path]) -> dict[str, Path]:
-        """The folder of each finding, by signature key.
-
-        :raises Misuse: if a folder has no data, though its report names a signature
-        """
-        return {
-            signature.key: report.parent
-            for path in paths
-            for report in sorted(path.glob(f"*/{REPORT}"))
-            if _has_data(report)
-            for signature in read_data(report.parent).signatures
-        }
-
-    def filed(self, key: str) -> tuple[str, FiledData, Program | None] | None:
-        """The name of the folder with this signature, its data, and its program if any.
-
-        :raises ProgramError: if the program cannot be read
-        """
-        folder = self._all().get(key)
-        if folder is None:
-            return None
-        file = folder / PROGRAM
-        return folder.name, read_data(folder), load_program(file) if file.is_file() else None
+    def known(self) -> dict[str, KnownFinding]:
+        """Each finding, by signature key; raises the same errors as :func:`findings_in`."""
+        filed = () if self.path is None else findings_in(self.path)
+        return {one.key: finding for finding in (*self._before, *filed) for one in finding.signatures}
 
     def alarms(self) -> Iterator[tuple[Program, tuple[str, ...]]]:
-        """The program of each known finding that is an alarm, and the machines it runs on.
+        """The program of each finding known before that is an alarm, and the machines it runs on.
 
-        :raises ProgramError: if a program cannot be read
+        :raises ProgramError: if a program is not valid
         """
-        for folder in dict.fromkeys(self._folders(self._known).values()):
-            data, file = read_data(folder), folder / PROGRAM
-            if file.is_file() and any(signature.raises_alarm for signature in data.signatures):
-                yield load_program(file), data.machines
+        for finding in self._before:
+            raises_alarm = any(signature.raises_alarm for signature in finding.signatures)
+            if raises_alarm and (program := finding.loaded()) is not None:
+                yield program, finding.machines
 
     def file(self, finding: FoundDifference) -> str:
-        """File *finding*, unless its signature is already filed; return the name of its folder.
+        """File *finding*, unless its signature is already filed; return the name of its folder, if any.
 
         :raises Misuse: if the directory cannot be written
         :raises Undecided: if the disk is full or fails
         """
-        known = self.known().get(finding.signature.key)
-        if known is not None:
-            return known
+        if self.path is None:
+            return ""
+        if (known := self.known().get(finding.signature.key)) is not None:
+            return known.name
         name = slug(finding.signature)
         self._write(self.path / name, finding)
         return name
@@ -198,19 +219,19 @@ class Folder:
 
         A folder that somebody has changed, or that is filed elsewhere, is left alone.
         """
+        if self.path is None:
+            return
         file = self.path / name / PROGRAM
         if file.is_file() and read_text(file, "program") == program_text(before):
             self._write(self.path / name, now)
 
     def _write(self, folder: Path, finding: FoundDifference) -> None:
-        try:
+        with writing(folder, "say --findings DIR"):
             make_folder(folder)
             write_whole(folder / PROGRAM, program_text(finding))
             # Write the report last: it marks the finding as complete.
             write_whole(folder / DATA, data_text(finding))
             write_whole(folder / REPORT, report_text(finding, folder))
-        except OSError as trouble:
-            raise cannot_write(folder, trouble, "say --findings DIR") from trouble
 
 
 def _has_data(report: Path) -> bool:
@@ -237,7 +258,7 @@ def slug(signature: Signature) -> str:
 def program_text(finding: FoundDifference) -> str:
     """The program file in canonical layout, with a title that names the differing field."""
     asks = "Why does a kernel do this?" if finding.signature.by_itself else "Why do the machines differ?"
-    program = msgspec.structs.replace(finding.program, title=_title(finding.signature), asks=asks, expects=())
+    program = replace(finding.program, title=_title(finding.signature), asks=asks, expects=())
     return format_text(format_program(program))
 
 

@@ -29,6 +29,9 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 
+#: No finding is known, and none is filed.
+NO_FOLDER = Folder()
+
 #: The number of times a program that shows a difference is run again.
 REPEATS = 3
 
@@ -45,7 +48,7 @@ class Hunt:
     judged on its own.
 
     :param state: the initial state; it changes during the hunt
-    :param folder: the folder for findings; None to file none
+    :param folder: the known findings, and the place for new ones
     :param repeats: the number of times a difference must show again
     :param on_progress: called after every round and finding
     :param on_compared: called with the runs of every program that all machines answered
@@ -60,7 +63,7 @@ class Hunt:
         self,
         machines: dict[str, Machine] | Mapping[LookLevel, dict[str, Machine]],
         state: HuntState,
-        folder: Folder | None = None,
+        folder: Folder = NO_FOLDER,
         *,
         repeats: int = REPEATS,
         on_progress: Callable[[HuntState], None] = lambda state: None,
@@ -207,7 +210,7 @@ class Hunt:
         A program with such a reason would cost each kernel a guest and show nothing new.
         """
         model, kernels = self.machines.model, self.machines.kernels
-        if model is None or self.folder is None:
+        if model is None:
             return frozenset()
         level = next(iter(self.machines.at))
         reasons = (

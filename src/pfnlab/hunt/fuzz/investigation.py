@@ -26,7 +26,7 @@ class Investigation:
     """The findings of one hunt.
 
     :param state: the state of the hunt, to which findings are added
-    :param folder: the folder for findings; None to file none
+    :param folder: the known findings, and the place for new ones
     :param repeats: the number of times a difference must show again
     :param smaller: minimizes a program that shows a difference; None to minimize it by runs on all machines
     :param agreed: as for :class:`~pfnlab.hunt.fuzz.hunt.Hunt`
@@ -38,7 +38,7 @@ class Investigation:
         self,
         machines: AskedMachines,
         state: HuntState,
-        folder: Folder | None,
+        folder: Folder,
         *,
         repeats: int,
         smaller: Callable[[Program, Signature], Shrunk] | None,
@@ -84,16 +84,15 @@ class Investigation:
 
     def _note_filed(self, signature: Signature) -> None:
         """Mark a difference that an earlier hunt filed as known."""
-        filed = self._folder.filed(signature.key) if self._folder is not None else None
-        if filed is None:
-            return
-        name, data, program = filed
         key = signature.key
+        if (filed := self._folder.known().get(key)) is None:
+            return
+        program = filed.loaded()
         self._state.findings[key] = HuntFinding.of(
-            *(signature, program, data.with_it),
-            folder=name,
+            *(signature, program, filed.with_it),
+            folder=filed.name,
             first=self._state.compared,
-            minimal=data.minimal,
+            minimal=filed.minimal,
             known=key in self._state.known_keys,
             signs=[] if program is None else self._signs(program, signature),
         )
@@ -116,8 +115,7 @@ class Investigation:
         )
         difference = self._shrunk(unshrunk, first_of(steps))
         self.found.append(difference)
-        name = self._folder.file(difference) if self._folder is not None else ""
-        self._remember(difference, name, met=1)
+        self._remember(difference, self._folder.file(difference), met=1)
         return True
 
     def resume(self) -> None:
@@ -128,7 +126,7 @@ class Investigation:
             if not steps:
                 continue
             difference = self._shrunk(before, first_of(steps))
-            if self._folder is not None and difference.program != before.program:
+            if difference.program != before.program:
                 self._folder.refile(known.folder, before, difference)
             self._remember(difference, known.folder, met=known.met, first=known.first)
 
