@@ -48,7 +48,7 @@ def asked(
     ]
     said = [AuthorClaims(Message("A test", "today", "A. Nobody", "tester"), claims)]
     monkeypatch.setattr(lookup, "discussions", lambda: (Discussion("009", "a test", "", said),))
-    return ask_claims(Pair({f"model:{like}": ModelMachine(like), "qemu:tried": kernel}), like)
+    return ask_claims(Pair({f"model:{like}": ModelMachine(like), "qemu:tried": kernel}).runs, like)
 
 
 class Odd(Kernel):

@@ -6,8 +6,7 @@ model has them as well.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,17 +25,8 @@ from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step, undecided
 
-
-class TwoMachines(Protocol):
-    """Two machines compared side by side, as in :mod:`pfnlab.hunt.meeting.holding`."""
-
-    def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
-        """Both machines' runs of every program."""
-        ...
-
-    def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
-        """A context that sets the level at which both machines are observed; None for the default level."""
-        ...
+#: Runs programs on the stock model, configured like the kernel, and on the kernel, each at its level.
+RunBoth = Callable[[Sequence[Program], Sequence[LookLevel]], Sequence[tuple[Run, ...]]]
 
 
 class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,22 +68,21 @@ class _ClaimStep(NamedTuple):
 
     claim: NumberedClaim
     program: Program
-    look: LookLevel | None
+    look: LookLevel
     op: str
     step_of: Callable[[Run], Step]
     observed: StepPart
     answer: str
 
 
-def ask_claims(pair: TwoMachines, like: str) -> ClaimComparison:
+def ask_claims(run_both: RunBoth, like: str) -> ClaimComparison:
     """The claims whose answer changes on a kernel; each change has been reproduced.
 
-    :param pair: the stock model, configured like the kernel, and the kernel
     :param like: the stock version
     """
     questions = list(_questions(series_of(like)))
-    found, without = _changed(questions, pair)
-    again, _ = _changed([questions[place] for place in found], pair)
+    found, without = _changed(questions, run_both)
+    again, _ = _changed([questions[place] for place in found], run_both)
     seen_twice = {place: found[place] for at, place in enumerate(found) if again.get(at) == found[place]}
     return ClaimComparison(
         asked=len({question.claim.number for question in questions}),
@@ -108,21 +97,20 @@ def _questions(series: str) -> Iterator[_ClaimStep]:
         for question in one.claim.asks:
             if isinstance(question, StepQuestion) and question.machine == series:
                 looked_at = question.subject, question.step_of, question.observed, question.answer
-                yield _ClaimStep(one, question.program, None, *looked_at)
+                yield _ClaimStep(one, question.program, LookLevel.PROC, *looked_at)
         for seen in one.claim.kernels:
             if isinstance(seen, StepEvidence) and series in seen.series:
                 path = library_folder() / f"{seen.program}.pfn"
                 looked_at = seen.op, seen.step_of, seen.observed, seen.shown
-                yield _ClaimStep(one, load_program(path), golden_look(path), *looked_at)
+                look = golden_look(path) or LookLevel.PROC
+                yield _ClaimStep(one, load_program(path), look, *looked_at)
 
 
-def _changed(questions: Sequence[_ClaimStep], pair: TwoMachines) -> tuple[dict[int, str], int]:
+def _changed(questions: Sequence[_ClaimStep], run_both: RunBoth) -> tuple[dict[int, str], int]:
     """The changed answers, by where their question is, and the number of programs without an answer."""
-    runs: dict[tuple[Program, LookLevel | None], tuple[Run, ...]] = {}
-    for look in dict.fromkeys(question.look for question in questions):
-        programs = list(dict.fromkeys(one.program for one in questions if one.look is look))
-        with pair.looking(look):
-            runs |= {(one, look): both for one, both in zip(programs, pair.runs(programs), strict=True)}
+    asked = list(dict.fromkeys((question.program, question.look) for question in questions))
+    answers = run_both([program for program, _ in asked], [look for _, look in asked])
+    runs = dict(zip(asked, answers, strict=True))
     without = {key for key, both in runs.items() if undecided(both) or any(run.lost for run in both)}
     found = {}
     for place, question in enumerate(questions):

@@ -10,6 +10,7 @@ from pfnlab.hunt.fuzz.signature import Signature, kernel_violations, signatures_
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, run_telling
+from pfnlab.programs.runs.named_machines import see_memory
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 from pfnlab.programs.runs.violation import Violation
 
@@ -79,6 +80,16 @@ class AskedMachines:
         self.models = [name for name in self.names if name.startswith("model:")]
         self.kernels = [name for name in self.names if name not in self.models]
         self.model = next(iter(self.models), None)
+
+    @property
+    def most_telling(self) -> LookLevel:
+        """The most detailed of the levels at which all machines can be observed."""
+
+        def rank(level: LookLevel) -> tuple[bool, int]:
+            blind = level is LookLevel.MEMORY and not see_memory(list(self.at[level].values()))
+            return blind, list(LookLevel).index(level)
+
+        return min(self.at, key=rank)
 
     def runs_of(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
         """Run *programs* on the machine *name*."""

@@ -36,9 +36,6 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, RebootableMachine
 from pfnlab.programs.runs.observation import Run, undecided
 
-#: Observation levels, most detailed first: the most detailed one shows a cause at the step where it occurs.
-MOST_TELLING = (LookLevel.MEMORY, LookLevel.PROC, LookLevel.END)
-
 #: Fields that describe the kernel's state; other fields cannot affect them.
 _STATE = frozenset({*STATE_FIELDS, "direct_map", "result"})
 

@@ -16,10 +16,8 @@ from pfnlab.hunt.fuzz.coverage import ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownRow
 from pfnlab.hunt.fuzz.investigation import Investigation
-from pfnlab.hunt.fuzz.shrink import Shrunk
 from pfnlab.hunt.fuzz.signature import (
     KERNELS_GO_ON,
-    Signature,
     kernel_violations,
     placed_by_itself,
 )
@@ -56,7 +54,7 @@ class Hunt:
         :func:`~pfnlab.hunt.fuzz.signature.signature_of`
     :param jobs: the number of processes that run programs on models; does not affect programs, findings or
         their order
-    :param smaller: minimizes a program that shows a difference; None to minimize it by runs on all machines
+    :param investigation: investigates the findings; None for one in *folder*, with *repeats*
     """
 
     def __init__(
@@ -68,14 +66,14 @@ class Hunt:
         repeats: int = REPEATS,
         on_progress: Callable[[HuntState], None] = lambda state: None,
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
-        smaller: Callable[[Program, Signature], Shrunk] | None = None,
+        investigation: Investigation | None = None,
         agreed: bool = True,
         jobs: int = 1,
     ) -> None:
         self.state, self.folder = state, folder
         self.machines = AskedMachines(machines, state.looking.levels)
-        self._investigation = Investigation(
-            *(self.machines, state, folder), repeats=repeats, smaller=smaller, agreed=agreed
+        self._investigation = investigation or Investigation(
+            *(self.machines, state, folder), repeats=repeats, agreed=agreed
         )
         self._models = ModelProcesses(self.machines.models, self.machines.run_of, jobs)
         self._drawing = rounds.Drawing(state, self._models)

@@ -42,6 +42,9 @@ class Unstable(msgspec.Struct, frozen=True):
     shown: Count
     runs: Count
 
+    def __str__(self) -> str:
+        return f"{self.program}: {self.says}; it showed in {self.shown} of {self.runs} runs"
+
 
 class KnownRow(msgspec.Struct):
     """A known violation.

@@ -5,18 +5,31 @@ program so far.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines
-from pfnlab.hunt.fuzz.causes import MOST_TELLING, HuntFinding, signs_of
+from pfnlab.hunt.fuzz.causes import HuntFinding, signs_of
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState, Unstable
-from pfnlab.hunt.fuzz.shrink import Shrunk, first_of, machines_of, shrink_quickly, steps_shown
+from pfnlab.hunt.fuzz.shrink import (
+    AtOperation,
+    Shrunk,
+    first_of,
+    machines_of,
+    shrink,
+    shrink_quickly,
+    steps_shown,
+)
 from pfnlab.hunt.fuzz.signature import Signature, in_same_step
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.observation import Run
+
+#: Models whose runs differ in the same way as the given runs of a program, if there are any.
+Doubles = Callable[[Program, Sequence[Run]], Sequence[Machine] | None]
 
 #: The maximum seconds for shrinking one program; a resumed hunt starts again from zero.
 MOST_SECONDS = 120.0
@@ -28,8 +41,9 @@ class Investigation:
     :param state: the state of the hunt, to which findings are added
     :param folder: the known findings, and the place for new ones
     :param repeats: the number of times a difference must show again
-    :param smaller: minimizes a program that shows a difference; None to minimize it by runs on all machines
     :param agreed: as for :class:`~pfnlab.hunt.fuzz.hunt.Hunt`
+    :param doubles: finds models that replace the machines while a program is minimized, because they are fast
+    :param say: called with a line for each new finding, and for each that could not be reproduced
     :ivar found: the new findings, in order
     :ivar until: the time (:func:`time.monotonic`) after which no program is shrunk further, or None
     """
@@ -41,11 +55,12 @@ class Investigation:
         folder: Folder,
         *,
         repeats: int,
-        smaller: Callable[[Program, Signature], Shrunk] | None,
         agreed: bool,
+        doubles: Doubles | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._machines, self._state, self._folder = machines, state, folder
-        self._repeats, self._smaller, self._agreed = repeats, smaller, agreed
+        self._repeats, self._agreed, self._doubles, self._say = repeats, agreed, doubles, say
         self.found: list[FoundDifference] = []
         self.until: float | None = None
 
@@ -54,12 +69,14 @@ class Investigation:
         program: Program,
         level: LookLevel,
         signatures: Iterable[Signature],
-        enough: Callable[[], bool],
+        enough: Callable[[], bool] = lambda: False,
+        name: str = "",
     ) -> None:
         """Count the known differences in *program*; reproduce, minimize and file independent new ones.
 
         :param level: the level at which it showed them
         :param enough: whether the requested number of new findings has been reached
+        :param name: the program's name; its title if empty
         """
         findings = self._state.findings
         # Several kernels may show the same finding for one program.
@@ -78,7 +95,7 @@ class Investigation:
                 continue
             if enough():
                 return
-            if not self._note_new(program, signature, level):
+            if not self._note_new(program, signature, level, name or program.title):
                 # Further differences can be judged only in a program that behaves the same every time.
                 return
 
@@ -97,24 +114,26 @@ class Investigation:
             signs=[] if program is None else self._signs(program, signature),
         )
 
-    def _note_new(self, program: Program, signature: Signature, level: LookLevel) -> bool:
+    def _note_new(self, program: Program, signature: Signature, level: LookLevel, name: str) -> bool:
         """Reproduce, minimize and file a new difference; False if it is unstable."""
         state = self._state
         repeats = [self._shown(program, signature, level, repeated=True) for _ in range(self._repeats)]
         count = 1 + sum(map(bool, repeats))
         if not all(repeats):
-            unstable = Unstable(program.title, str(signature), count, 1 + self._repeats)
+            unstable = Unstable(name, str(signature), count, 1 + self._repeats)
+            self._say(f"not stable, {unstable}")
             state.unstable.append(unstable)
             return False
         steps = repeats[-1] if repeats else self._shown(program, signature, level)
         unshrunk = FoundDifference(
-            *(signature, program, (), program.title, len(program.ops), (count, count)),
+            *(signature, program, (), name, len(program.ops), (count, count)),
             minimal=False,
             look=level,
             verb=state.verb,
         )
         difference = self._shrunk(unshrunk, first_of(steps))
         self.found.append(difference)
+        self._say(f"a difference in {name}: {signature}")
         self._remember(difference, self._folder.file(difference), met=1)
         return True
 
@@ -134,19 +153,33 @@ class Investigation:
         """*found* with the smallest program found in the time available, and that program's runs."""
         signature, level = found.signature, found.look
         last = min(time.monotonic() + MOST_SECONDS, self.until or float("inf"))
-        shrunk = (
-            self._smaller(found.program, signature)
-            if self._smaller is not None
-            else shrink_quickly(
-                *(found.program, signature, step),
-                lambda candidate, quick: self._shown(candidate, signature, level, quick=quick),
-                late=lambda: time.monotonic() > last,
-            )
+        shrunk = self._shrunk_on_doubles(found) or shrink_quickly(
+            *(found.program, signature, step),
+            lambda candidate, quick: self._shown(candidate, signature, level, quick=quick),
+            late=lambda: time.monotonic() > last,
         )
         # The model may have no answer for a program in which a kernel shows the finding on its own.
         runs = tuple(run for run in self._machines.runs(shrunk.program, level) if run.undecided is None)
         with_it = in_same_step(shrunk.program, runs, signature)
         return replace(found, program=shrunk.program, runs=runs, minimal=shrunk.minimal, with_it=with_it)
+
+    def _shrunk_on_doubles(self, found: FoundDifference) -> Shrunk | None:
+        """The smallest program that doubles show to differ, if the machines differ in it too."""
+        program, signature, level = found.program, found.signature, found.look
+        if self._doubles is None:
+            return None
+        doubles = self._doubles(program, self._machines.runs(program, level))
+        if doubles is None:
+            return None
+        machines = AskedMachines(dict(zip(self._machines.names, doubles, strict=True)), [level])
+
+        def steps(candidate: Program) -> frozenset[int | None]:
+            return self._shown(candidate, signature, level, machines)
+
+        if not (shown := steps(program)):
+            return None
+        shrunk = shrink(program, AtOperation(program, first_of(shown), steps))
+        return shrunk if self._shown(shrunk.program, signature, level) else None
 
     def _remember(
         self, difference: FoundDifference, name: str, *, met: int, first: int | None = None
@@ -167,7 +200,7 @@ class Investigation:
 
     def _signs(self, program: Program, signature: Signature) -> list[Signature]:
         """The signs of a finding in its smallest program, observed as closely as possible."""
-        level = next(level for level in MOST_TELLING if level in self._machines.at)
+        level = self._machines.most_telling
         if self._machines.lacks_rule(program, level):
             return []
         machines = self._machines.at[level].values()
@@ -180,6 +213,7 @@ class Investigation:
         program: Program,
         signature: Signature,
         level: LookLevel,
+        doubles: AskedMachines | None = None,
         *,
         repeated: bool = False,
         quick: bool = False,
@@ -187,17 +221,17 @@ class Investigation:
         """The steps at which *program* shows the same difference; empty, without running it, if the model has
         no rule.
 
-        A finding that a kernel shows on its own needs no rule.
+        A finding that a kernel shows on its own needs no rule, unless only differences are findings.
         """
-        own = signature.by_itself
-        if not own and self._machines.lacks_rule(program, level):
+        machines, own = doubles or self._machines, signature.by_itself and self._agreed
+        if not own and machines.lacks_rule(program, level):
             return frozenset()
-        named = machines_of(signature) if own else self._machines.names
+        named = machines_of(signature) if own else machines.names
         return steps_shown(
             program,
             signature,
-            lambda: self._machines.runs(program, level, named),
-            [self._machines.at[level][name] for name in named],
+            lambda: machines.runs(program, level, named),
+            [machines.at[level][name] for name in named],
             agreed=self._agreed,
             repeated=repeated,
             quick=quick,

@@ -15,9 +15,10 @@ from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.checker.check import check
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
+from pfnlab.hunt.fuzz.investigation import Doubles
 from pfnlab.hunt.fuzz.signature import UNCOMPARABLE
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations, explanations_between
-from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
+from pfnlab.hunt.meeting.holding import KernelDifference, Pair, Programs, hold_all
 from pfnlab.hunt.meeting.titles import titles_about, titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.kernel.policies.changes import changes_between, description_of, source_of

@@ -186,7 +186,7 @@ def try_kernel(
     if claims:
         say("claims of the discussions")
         stock = ModelMachine(like, configuration=living.configuration)
-        claim_answers = ask_claims(Pair({f"model:{like}": stock, f"qemu:{name}": machine}), like)
+        claim_answers = ask_claims(Pair({f"model:{like}": stock, f"qemu:{name}": machine}).runs, like)
     pair = Pair({f"model:{model}": modelled, f"qemu:{name}": machine}, say, counted=counted)
     held = hold_all(pair, programs)
     causes = tuple(

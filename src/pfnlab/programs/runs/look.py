@@ -6,7 +6,7 @@ from pfnlab.base.errors import Misuse
 
 
 class LookLevel(StrEnum):
-    """A level of observation.
+    """A level of observation; the most detailed one comes first.
 
     Reading /proc/PID/smaps walks the page tables and drops every 1 GiB leaf (S7.5). So a program observed
     through /proc never has such a leaf at the start of an operation.
