@@ -190,16 +190,34 @@ def areas_of(call: Call) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name not in (None, VVAR)))
 
 
+class AreaKinds:
+    """The last two kinds in each area of a program.
+
+    :ivar last: these kinds by area, e.g. ``mmap > fork``
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, str] = {}
+
+    def areas(self, call: Call) -> tuple[str, ...]:
+        """The areas that *call* concerns if it comes next."""
+        return tuple(self.last) if kind_of(call) in EVERYWHERE else areas_of(call)
+
+    def add(self, call: Call) -> list[tuple[str, ...]]:
+        """Record *call*; return the pair and the triple that it forms with the kinds before it, by area."""
+        kind, found = kind_of(call), []
+        for name in self.areas(call):
+            before = self.last.get(name, "")
+            if before:
+                found.append(tuple(rows_of(before, kind)))
+            self.last[name] = f"{before.rpartition(' > ')[2]} > {kind}" if before else kind
+        return found
+
+
 def pairs_of(program: Program) -> set[str]:
     """Every pair of consecutive kinds in one area, e.g. ``munmap > mremap``."""
-    last: dict[str, str] = {}
-    pairs = set()
-    for op in program.ops:
-        kind = kind_of(op.call)
-        names = tuple(last) if kind in EVERYWHERE else areas_of(op.call)
-        pairs |= {f"{last[name]} > {kind}" for name in names if name in last}
-        last |= dict.fromkeys(names, kind)
-    return pairs
+    kinds = AreaKinds()
+    return {pair for op in program.ops for pair, *_ in kinds.add(op.call)}
 
 
 def rows_of(before: str, kind: str) -> Iterator[str]:

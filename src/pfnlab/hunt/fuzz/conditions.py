@@ -5,10 +5,11 @@ ranges, and during holds.
 """
 
 from collections.abc import Iterable
+from itertools import chain
 
 import msgspec
 
-from pfnlab.hunt.fuzz.call_kinds import EVERYWHERE, areas_of, kind_of, rows_of
+from pfnlab.hunt.fuzz.call_kinds import EVERYWHERE, AreaKinds, areas_of, kind_of, rows_of
 from pfnlab.hunt.fuzz.ranges import leaf_level, path_end, touched_level, touches
 from pfnlab.programs.lang.ops import Call, Mmap, Op, Program, Release, uses_vfio
 from pfnlab.programs.lang.span import Span
@@ -68,23 +69,18 @@ def reached_under(program: Program, run: Run | None = None) -> set[tuple[str, st
 
     :param run: a model's run; if given, its actual leaves and holds are used
     """
-    conditions = Conditions()
-    last: dict[str, str] = {}
+    conditions, kinds = Conditions(), AreaKinds()
     reached: set[tuple[str, str]] = set()
     for at, op in enumerate(program.ops):
-        kind = kind_of(op.call)
-        areas = tuple(last) if kind in EVERYWHERE else areas_of(op.call)
+        areas = kinds.areas(op.call)
+        rows = [kind_of(op.call), *chain.from_iterable(kinds.add(op.call))]
         holding = conditions.of(op.call)
         conditions.add(op)
         if op.hold is not None:
             holding.add(HELD)
         if run is not None:
             holding = {name for name in holding if _holds(name, run, at, op, areas)}
-        rows = [kind, *(row for name in areas if name in last for row in rows_of(last[name], kind))]
         reached |= {(name, row) for name in holding for row in rows}
-        for name in areas:
-            previous = last.get(name, "").rpartition(" > ")[2]
-            last[name] = f"{previous} > {kind}" if previous else kind
     return reached
 
 

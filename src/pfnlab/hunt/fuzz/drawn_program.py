@@ -109,8 +109,7 @@ class DrawnProgram:
         #: Every task so far, including ended ones.
         self.born_tasks = [ops.MAIN_TASK]
         self.born = 0
-        #: The last two kinds in each area.
-        self.last: dict[str, str] = {}
+        self.kinds = call_kinds.AreaKinds()
         self.conditions = Conditions()
         #: Kinds that come next, before any others.
         self.planned: list[str] = []
@@ -152,9 +151,7 @@ class DrawnProgram:
         """Append *op* and record its effect."""
         call, kind = op.call, call_kinds.kind_of(op.call)
         self.ops.append(op)
-        for name in tuple(self.last) if kind in call_kinds.EVERYWHERE else call_kinds.areas_of(call):
-            previous = self.last.get(name, "").rpartition(" > ")[2]
-            self.last[name] = f"{previous} > {kind}" if previous else kind
+        self.kinds.add(call)
         self.conditions.add(op)
         self.speaks_of(call)
         if kind == "fork refused":
@@ -236,7 +233,7 @@ class DrawnProgram:
 
     def weighted(self, weights: dict[str, float], conditions: set[str]) -> str:
         """Draw a kind by weight, preferring those not yet reached under *conditions*."""
-        before, holding = sorted(set(self.last.values())), sorted(conditions)
+        before, holding = sorted(set(self.kinds.last.values())), sorted(conditions)
         factors = [self.bias.factor(before, kind, holding) for kind in weights]
         chances = [weight * factor for weight, factor in zip(weights.values(), factors, strict=True)]
         return self.random.choices(list(weights), chances)[0]
