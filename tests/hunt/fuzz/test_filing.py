@@ -84,7 +84,7 @@ def test_a_report_says_in_which_operation_a_machine_was_lost(tmp_path: Path) -> 
 
 
 def test_a_vma_is_filed_in_one_line(tmp_path: Path) -> None:
-    """Task, pages, and the rest as it was seen."""
+    """Pages, and the rest as in a table of its steps."""
     (run,) = ModelMachine("7.2", LookLevel.MEMORY).run([PROGRAM])
     (vma,) = run.steps[0].vmas or ()
     step = msgspec.structs.replace(run.steps[0], vmas=(msgspec.structs.replace(vma, perms="r--s"),))
@@ -93,7 +93,7 @@ def test_a_vma_is_filed_in_one_line(tmp_path: Path) -> None:
 
     name = Folder(tmp_path).file(FoundDifference(signature, PROGRAM, (run, other), "random 1:2", 14, (4, 4)))
 
-    assert "- qemu:7.2: `main a[0:4] r--s wc bar[0:4] rd wr " in (tmp_path / name / "report.md").read_text()
+    assert "- qemu:7.2: `a[0:4] r--s wc bar[0:4] (rd wr " in (tmp_path / name / "report.md").read_text()
 
 
 def test_an_alarm_is_filed_with_its_log(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +20,7 @@ from pfnlab.base import inert
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import Missing, read_text, write_whole, writing
 from pfnlab.base.path_walk import make_folder
-from pfnlab.base.result import Outcome, PrintedStruct, other_fields
+from pfnlab.base.result import Outcome, PrintedStruct
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.signature import Signature, kernel_violations
 from pfnlab.programs.lang.load import load_text
@@ -29,9 +29,10 @@ from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.alarm import Alarm, when
+from pfnlab.programs.runs.cells import own_lines
 from pfnlab.programs.runs.compare import Difference, alarms, differences
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PteSeen, Run, VmaSeen
+from pfnlab.programs.runs.observation import Run
 
 PROGRAM, REPORT, DATA = "program.pfn", "report.md", "finding.json"
 
@@ -310,7 +311,7 @@ def _title(signature: Signature) -> str:
 def _differences(program: Program, runs: Sequence[Run]) -> str:
     ops = [*op_lines(program), END]
     found = differences(runs)
-    lines = [line for difference in found[:_LISTED] for line in _difference(difference)]
+    lines = [line for difference in found[:_LISTED] for line in _difference(difference, runs)]
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
     lines += [
@@ -343,29 +344,11 @@ def _alarm(alarm: Alarm) -> str:
     return f"{alarm.kind}, {when(alarm)}: {alarm.title}"
 
 
-def _difference(difference: Difference) -> list[str]:
+def _difference(difference: Difference, runs: Sequence[Run]) -> list[str]:
+    """A difference in words, and the lines of each machine that the others lack."""
     head = f"- step {difference.step + 1} {inert.markdown_code(difference.op)}, {difference.field}:"
-    sides = (
-        f"{inert.markdown(side.machine)}: {_value(side.value, difference)}" for side in difference.values
-    )
-    return [head, *(f"  - {side}" for side in sides)]
-
-
-def _value(value: Any, difference: Difference) -> str:
-    """A value in words; for a list, only the elements that the others lack."""
-    if not isinstance(value, tuple):
-        return inert.markdown_code(value)
-    others = [
-        side.value for side in difference.values if isinstance(side.value, tuple) and side.value != value
+    own = own_lines(runs, difference.step, difference.field)
+    return [
+        head,
+        *(f"  - {inert.markdown(machine)}: {inert.markdown_code(text)}" for machine, text in own.items()),
     ]
-    if difference.field == "events":
-        return inert.markdown_code("; ".join(value) or "-")
-    elements = [element for element in value if any(element not in other for other in others)]
-    return inert.markdown_code("; ".join(map(_words, elements)) or "-")
-
-
-def _words(element: Any) -> str:
-    if isinstance(element, VmaSeen | PteSeen):
-        seen = other_fields(element, ("task", "area", "start", "end"))
-        return " ".join(map(str, (element.task, element.span, *seen.values())))
-    return str(element)

@@ -23,8 +23,8 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import when
-from pfnlab.programs.runs.cells import cell
-from pfnlab.programs.runs.compare import Difference, alarms, differences
+from pfnlab.programs.runs.cells import own_lines
+from pfnlab.programs.runs.compare import alarms, differences
 from pfnlab.programs.runs.observation import Run
 
 
@@ -152,7 +152,9 @@ class ShownDifference(msgspec.Struct, frozen=True):
 def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
     runs = difference.runs
     fields = differences(runs)
-    yield from (_field(field, difference) for field in fields[:_FIELDS])
+    for field in fields[:_FIELDS]:
+        own = own_lines(runs, field.step, field.field)
+        yield (f"step {field.step + 1} {field.op}, {field.field}:", *map(": ".join, own.items()))
     for machine, alarm in alarms(runs):
         yield (f"{machine} raised an alarm {when(alarm)}: {alarm.kind}, {alarm.title}",)
     if not fields and difference.signature.field:
@@ -163,19 +165,3 @@ def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
     for run in runs:
         if run.unfinished is not None and run.alarm is None:
             yield (f"{run.machine} is {run.unfinished}",)
-
-
-def _field(field: Difference, difference: KernelDifference) -> tuple[str, ...]:
-    """Each machine's lines in a field; except for events, lines that both machines have are left out."""
-    seen = {
-        run.machine: cell(run.steps[field.step], field.field)
-        for run in difference.runs
-        if field.step < len(run.steps)
-    }
-
-    def own(machine: str) -> str:
-        others = {line for name, lines in seen.items() if name != machine for line in lines}
-        lines = [line for line in seen[machine] if field.field == "events" or line not in others]
-        return f"{machine}: {'; '.join(lines) or '-'}"
-
-    return (f"step {field.step + 1} {field.op}, {field.field}:", *map(own, seen))

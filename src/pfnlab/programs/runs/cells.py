@@ -6,7 +6,7 @@ from typing import Any
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 #: The rows under an operation: always shown, with ``--steps`` (states), and with ``--trace`` (the events
@@ -48,6 +48,17 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
         seen = _book_lines(seen, step, kept)
     lines = tuple(map(_text, seen))
     return lines if field in ("log", "events") else lines or (NOTHING,)
+
+
+def own_lines(runs: Sequence[Run], step: int, field: str) -> dict[str, str]:
+    """The lines in a field of each machine that reached a step; except for events, those that others lack."""
+    seen = {run.machine: cell(run.steps[step], field) for run in runs if step < len(run.steps)}
+
+    def own(machine: str) -> str:
+        others = {line for name, lines in seen.items() if name != machine for line in lines}
+        return "; ".join(line for line in seen[machine] if field == "events" or line not in others)
+
+    return {machine: own(machine) or NOTHING for machine in seen}
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
