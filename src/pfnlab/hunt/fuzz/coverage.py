@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 
 from pfnlab.base.processes import Processes
 from pfnlab.base.result import ALWAYS, Count
-from pfnlab.hunt.fuzz.call_kinds import pairs_of
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary, pairs_of
 from pfnlab.hunt.fuzz.conditions import CONDITIONS, reached_under
 from pfnlab.lab.running.kernel_blocks import FILES, files_by_function, function_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.events import EVENTS
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, undecided
-
-if TYPE_CHECKING:
-    from pfnlab.hunt.fuzz.hunt_state import HuntState
 
 #: Every word that an event in a step can begin with.
 WORDS = frozenset(word for word, _ in EVENTS.values())
@@ -130,30 +127,25 @@ class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
     never: tuple[str, ...]
     kernel: Annotated[ReachedKernel | None, ALWAYS] = None
 
-
-def coverage_of(state: HuntState) -> ReachedCoverage:
-    """The coverage, reached and possible."""
-    kinds, coverage = len(state.vocabulary.kinds), state.coverage
-    pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
-    words = WORDS & coverage.words.keys()
-    can = state.vocabulary
-    met = (can.has_leaves, can.slots, can.has_leaves, can.schedules)
-    possible = [name for name, is_met in zip(CONDITIONS, met, strict=True) if is_met]
-    return ReachedCoverage(
-        pairs=(len(pairs), kinds * kinds),
-        under={name: _under(state, name) for name in possible},
-        words=(len(words), len(WORDS)),
-        never=tuple(sorted(WORDS - words)),
-        kernel=ReachedKernel.of(coverage.blocks) if state.by_blocks else None,
-    )
-
-
-def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
-    """The kinds reached and possible under *condition*, the pairs and triples, the missing kinds."""
-    kinds, pairs, triples = state.coverage.reached(condition)
-    possible = set(state.vocabulary.kinds)
-    missing = tuple(sorted(possible - kinds))
-    return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing
+    @classmethod
+    def of(cls, coverage: Coverage, vocabulary: Vocabulary, *, by_blocks: bool) -> ReachedCoverage:
+        """The coverage of programs with *vocabulary*; *by_blocks* tells if kernel blocks were counted."""
+        kinds = set(vocabulary.kinds)
+        words = WORDS & coverage.words.keys()
+        has_leaves = vocabulary.has_leaves
+        met = (has_leaves, vocabulary.slots, has_leaves, vocabulary.schedules)
+        under = {}
+        for condition in (name for name, is_met in zip(CONDITIONS, met, strict=True) if is_met):
+            found, pairs, triples = coverage.reached(condition)
+            missing = tuple(sorted(kinds - found))
+            under[condition] = (len(found & kinds), len(kinds)), len(pairs), len(triples), missing
+        return cls(
+            pairs=(sum(set(pair.split(" > ")) <= kinds for pair in coverage.pairs), len(kinds) ** 2),
+            under=under,
+            words=(len(words), len(WORDS)),
+            never=tuple(sorted(WORDS - words)),
+            kernel=ReachedKernel.of(coverage.blocks) if by_blocks else None,
+        )
 
 
 #: The number of programs given to a process at a time.

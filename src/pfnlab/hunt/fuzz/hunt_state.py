@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import msgspec
 
 from pfnlab.base.errors import Misuse, ProgramError, Why
-from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
+from pfnlab.base.files import MOST_RECORDED, Missing, read_bytes, write_whole, writing
 from pfnlab.base.inert import one_line, shell_line
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import FindingCause, HuntFinding, causes_of
 from pfnlab.hunt.fuzz.conditions import Bias
-from pfnlab.hunt.fuzz.coverage import Coverage, ReachedCoverage, coverage_of
+from pfnlab.hunt.fuzz.coverage import Coverage, ReachedCoverage
 from pfnlab.hunt.fuzz.filing import FoundDifference
 from pfnlab.hunt.fuzz.letters import Cells, PrintedCells
 from pfnlab.hunt.fuzz.rounds import Looks
@@ -148,14 +148,9 @@ def read_state(path: Path) -> HuntState | None:
             check_program(program, "a program in it")
     except Missing:
         return None
-    except ProgramError as trouble:
-        said = one_line(trouble.message)
-        raise Misuse(
-            f"{path} is not the state of a hunt: a program in it: {said}; name another file"
-        ) from None
-    except (ValueError, RecursionError) as trouble:
-        said = one_line(str(trouble))
-        raise Misuse(f"{path} is not the state of a hunt: {said}; name another file") from trouble
+    except (ProgramError, ValueError, RecursionError) as trouble:
+        said = f"a program in it: {trouble.message}" if isinstance(trouble, ProgramError) else str(trouble)
+        raise Misuse(f"{path} is not the state of a hunt: {one_line(said)}; name another file") from None
     return stored
 
 
@@ -189,10 +184,8 @@ def write_stored(path: Path, content: Any) -> None:
     :raises Misuse: if the file cannot be written
     :raises Undecided: if the disk is full or fails
     """
-    try:
+    with writing(path, "name another file"):
         write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
-    except OSError as trouble:
-        raise cannot_write(path, trouble, "name another file") from trouble
 
 
 def write_state(path: Path, state: HuntState) -> None:
@@ -267,7 +260,9 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             findings=state.findings,
             causes=() if state.cells is not None else causes_of(state.findings),
             unstable=tuple(state.unstable),
-            coverage=coverage_of(state) if state.cells is None else None,
+            coverage=ReachedCoverage.of(state.coverage, state.vocabulary, by_blocks=state.by_blocks)
+            if state.cells is None
+            else None,
             models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
             known=dict(sorted(state.known.items())),
             kernels=dict(sorted(state.kernels.items())),
@@ -276,10 +271,6 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             cells=None if state.cells is None else PrintedCells.of(state.cells),
             **{name: getattr(state, name) for name in same},
         )
-
-    def as_json(self, indent: int | None = None) -> str:
-        """The result as ``--json`` prints it, without spaces."""
-        return msgspec.json.encode(self).decode()
 
     @property
     def outcome(self) -> Outcome:
