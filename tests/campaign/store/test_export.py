@@ -6,13 +6,29 @@ import csv
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+from made_results import result, sighting
 
 from pfnlab.base.errors import MissingTool, Misuse
-from pfnlab.campaign.store.export import export
+from pfnlab.campaign.store import export as module
+from pfnlab.campaign.store.export import export, table_rows
 
 COLUMNS = ("digest", "program", "shard", "seed")
 ROWS = [("a", 'mmap "x",\n munmap', 1, None), ("b", "é", 2, 7)]
+
+
+def test_a_result_is_one_text_however_many_shards_saw_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows differ in the shard, and none is made of all of them."""
+    seen = msgspec.structs.replace(result(), sightings=tuple(sighting("x", number) for number in range(3)))
+    made = list[msgspec.Struct]()
+    values_of = module.values_of
+    monkeypatch.setattr(module, "values_of", lambda one: made.append(one) or values_of(one))
+
+    rows = list(table_rows([seen]))
+
+    assert [result()] == [one for one in made if isinstance(one, type(seen))]
+    assert [0, 1, 2] == [row[module.COLUMNS.index("shard")] for row in rows]
 
 
 def test_csv_has_the_rows(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from pfnlab.base.errors import Misuse
 from pfnlab.base.extras import imported_from
-from pfnlab.base.files import cannot_write, write_whole
+from pfnlab.base.files import write_whole, writing
 from pfnlab.base.inert import csv_cell
 from pfnlab.campaign.store.database import values_of
 from pfnlab.campaign.store.rows import HostClass, StoredResult
@@ -27,8 +29,10 @@ COLUMNS = (
 def table_rows(results: Sequence[StoredResult]) -> Iterator[tuple[Any, ...]]:
     """The values for :data:`COLUMNS`; lists and objects are JSON."""
     for one in results:
+        # The sightings are rows of their own.
+        values = values_of(replace(one, sightings=()))[:-1]
         for sighting in one.sightings:
-            yield (*values_of(one)[:-1], *values_of(sighting)[:-1], *values_of(sighting.host))
+            yield (*values, *values_of(sighting)[:-1], *values_of(sighting.host))
 
 
 def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -42,10 +46,8 @@ def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequenc
     if form not in FORMS:
         raise Misuse(f"there is no format {form!r}: write --format {' or --format '.join(FORMS)}")
     content = _csv(columns, rows) if form == "csv" else _parquet(columns, rows)
-    try:
+    with writing(path, "name another file with -o"):
         write_whole(path, content)
-    except OSError as trouble:
-        raise cannot_write(path, trouble, "name another file with -o") from trouble
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:

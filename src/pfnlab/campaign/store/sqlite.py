@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pfnlab.base.errors import Misuse, PfnlabError, Undecided
-from pfnlab.base.files import Missing, cannot_write, check_regular, write_whole
+from pfnlab.base.files import Missing, check_regular, write_whole, writing
 from pfnlab.base.path_walk import path_end
 from pfnlab.base.whole_file import whole_file
 from pfnlab.campaign.store.database import Database, damaged
@@ -87,12 +87,9 @@ class SqliteDatabase(Database):
             made.close()
         # The file format versions for writing and for reading, which say that there is a write-ahead log.
         content[18:20] = b"\2\2"
-        try:
-            # Another process may create it in the meantime.
-            with suppress(FileExistsError):
-                write_whole(path, bytes(content), new=True)
-        except OSError as trouble:
-            raise cannot_write(Path(self.address), trouble, "name another file") from trouble
+        # Another process may create it in the meantime.
+        with writing(Path(self.address), "name another file"), suppress(FileExistsError):
+            write_whole(path, bytes(content), new=True)
 
     def _open(self, path: Path, *, make: bool) -> None:
         """Open the file; readers can open it even if nothing can be written, e.g. on a full disk."""
@@ -190,11 +187,8 @@ class SqliteDatabase(Database):
         if self._lock is None:
             path = Path(f"{self.address}-running")
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            try:
-                with path_end(path) as place:
-                    self._lock = os.open(place.name, flags, 0o666, dir_fd=place.folder)
-            except OSError as trouble:
-                raise cannot_write(path, trouble) from trouble
+            with writing(path), path_end(path) as place:
+                self._lock = os.open(place.name, flags, 0o666, dir_fd=place.folder)
         return self._set_lock(fcntl.F_WRLCK, number)
 
     def release(self, number: int) -> None:
@@ -233,7 +227,10 @@ class SqliteDatabase(Database):
         if path.exists():
             raise Misuse(f"{path} exists: name a new file with --backup")
         try:
-            with tempfile.TemporaryDirectory(prefix="pfnlab-backup-") as folder:
+            with (
+                writing(path, "name another file with --backup"),
+                tempfile.TemporaryDirectory(prefix="pfnlab-backup-") as folder,
+            ):
                 copied = Path(folder) / "store"
                 target = sqlite3.connect(copied)
                 try:
@@ -244,8 +241,6 @@ class SqliteDatabase(Database):
                     shutil.copyfileobj(content, out, _PIECE)
         except sqlite3.Error as trouble:
             raise Undecided(f"{path} cannot be written: {trouble}: is the disk full?") from trouble
-        except OSError as trouble:
-            raise cannot_write(path, trouble, "name another file with --backup") from trouble
 
     def close(self) -> None:
         """Close the connection; the last one to close removes the write-ahead log."""
