@@ -279,7 +279,9 @@ def test_every_day_has_programs_of_its_own() -> None:
     assert 100_000 == seeds[1] - seeds[0]
 
 
-@pytest.mark.parametrize("detail", [{"again": 3}, {"known_findings": {"n": "x"}}, {"signature": {"kind": 3}}])
+@pytest.mark.parametrize(
+    "detail", [{"again": 3}, {"known_findings": {"n": "x"}}, {"signature": {"kind": 3}}, {"known": {"n": 3}}]
+)
 def test_a_damaged_result_is_refused(store: Store, detail: dict[str, Any]) -> None:
     """In one line that names it."""
     with pytest.raises(Misuse, match=r"result [0-9a-f]{8}: "):

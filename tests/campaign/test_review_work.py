@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -119,6 +120,18 @@ def test_a_store_without_the_review_is_refused(store: Path) -> None:
     head = ReviewHead.of(ModelMachine("7.3"), ModelMachine("7.3,tracker=exact"), plan())
 
     with Store(str(store)) as opened, pytest.raises(Misuse, match="no campaign there has reviewed"):
+        answers_in(opened, head)
+
+
+def test_a_damaged_answer_is_refused(store: Path, tmp_path: Path) -> None:
+    """In one line that names the result."""
+    copy = tmp_path / "s.db"
+    copy.write_bytes(store.read_bytes())
+    with sqlite3.connect(copy) as changed:
+        changed.execute("UPDATE results SET detail = '{\"head\": 3}' WHERE kind = 'run'")
+    head = ReviewHead.of(ModelMachine("7.3"), ModelMachine(DESIGN), plan())
+
+    with Store(str(copy)) as opened, pytest.raises(Misuse, match=r"damaged \(result [0-9a-f]{8}: "):
         answers_in(opened, head)
 
 

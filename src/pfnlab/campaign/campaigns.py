@@ -176,17 +176,27 @@ def status_of(store: Store, name: str) -> CampaignStatus:
         discoveries=sum(verdicts[one] for one in plan.count.verdicts) if night is None else len(night.new),
         versions=tuple(sorted({sighting.version for sighting in sightings})),
         hosts=tuple(sorted({str(sighting.host) for sighting in sightings})),
-        known=_known(seen),
+        known=_known(store, seen),
         night=night,
     )
 
 
-def _known(results: Iterable[StoredResult]) -> dict[str, int]:
+class _KnownViolation(msgspec.Struct):
+    programs: Count
+
+
+class _KnownDetail(msgspec.Struct):
+    """The known violations in the details of a hunt's run."""
+
+    known: dict[str, _KnownViolation] = {}
+
+
+def _known(store: Store, results: Iterable[StoredResult]) -> dict[str, int]:
     """The known violations that hunts counted, by property and reason."""
     programs = Counter[str]()
     for result in results:
-        for name, row in result.detail.get("known", {}).items():
-            programs[name] += row["programs"]
+        known = store.detail(result, _KnownDetail).known
+        programs.update({name: row.programs for name, row in known.items()})
     return dict(sorted(programs.items()))
 
 

@@ -21,7 +21,6 @@ from pfnlab.campaign.fuzz_work import FuzzWork
 from pfnlab.campaign.plan import MOST_SHARDS, NEXT, TONIGHT, NightlyTable, Plan
 from pfnlab.campaign.plan_files import PlanFiles
 from pfnlab.campaign.running import begin_campaign, nights_of, stored_plan, stored_shards
-from pfnlab.campaign.store.database import damaged
 from pfnlab.campaign.store.rows import ResultFilter
 from pfnlab.campaign.store.store import Store
 from pfnlab.campaign.work import work_of
@@ -126,10 +125,7 @@ def night_record(store: Store, name: str) -> NightRecord:
     met, again, new = Counter[str](), dict[str, bool | None](), dict[str, KnownFinding]()
     digests: dict[str, str] = {}
     for seen in store.results(ResultFilter(campaign=name)):
-        try:
-            detail = msgspec.convert(seen.detail, _Detail)
-        except msgspec.ValidationError as wrong:
-            raise damaged(store.address, f"result {seen.digest[:8]}: {wrong}") from None
+        detail = store.detail(seen, _Detail)
         met.update(detail.known_findings)
         again |= detail.again
         if seen.verdict in plan.count.verdicts and detail.signature is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from pfnlab.base.errors import Misuse
@@ -54,10 +52,7 @@ def review_shard(work: ReviewWork) -> ShardResults:
         subject=f"pieces {work.first}:{work.end}",
         says=f"{number_of(found.states, 'state')}, {number_of(found.schedules, 'pair')}, "
         f"{number_of(len(found.broken), 'property', 'properties')} newly broken",
-        detail={
-            "head": msgspec.to_builtins(ReviewHead.of(base, design, pieces)),
-            "answers": msgspec.to_builtins(placed),
-        },
+        detail=msgspec.to_builtins(_ReviewDetail(ReviewHead.of(base, design, pieces), placed)),
     )
     broken = (
         StoredResult(
@@ -76,17 +71,23 @@ def review_shard(work: ReviewWork) -> ShardResults:
     return ShardResults(results=(run, *broken), kernels=kernels)
 
 
+class _ReviewDetail(msgspec.Struct):
+    """The details of the run of a shard."""
+
+    head: ReviewHead
+    answers: list[PieceAnswer]
+
+
 def answers_in(store: Store, head: ReviewHead) -> dict[int, PieceAnswer]:
     """The answers that campaigns in *store* have for the pieces of a review, by position.
 
-    :raises Misuse: if the store does not exist
+    :raises Misuse: if there are none, or the store is damaged
     """
     known: dict[int, PieceAnswer] = {}
     for seen in store.results(ResultFilter(task="review", kind="run")):
-        content: dict[str, Any] = seen.detail
-        if other_review(msgspec.convert(content["head"], ReviewHead), head) is None:
-            answers = msgspec.convert(content["answers"], list[PieceAnswer])
-            known |= {answer.piece: answer for answer in answers}
+        detail = store.detail(seen, _ReviewDetail)
+        if other_review(detail.head, head) is None:
+            known |= {answer.piece: answer for answer in detail.answers}
     if not known:
         raise Misuse(f"no campaign there has reviewed model:{head.design} against model:{head.base}")
     return known

@@ -133,3 +133,10 @@ def test_models_have_no_known_violations() -> None:
     Hunt({"model:6.1": ModelMachine("6.1"), "model:6.1.1": ModelMachine("6.1")}, state).run(30)
 
     assert {} == state.known
+
+
+def test_a_printed_hunt_has_no_invisible_character() -> None:
+    """A kernel's name may have one."""
+    state = HuntState(["model:7.2"], 0, Vocabulary(), kernels={"qemu:x": "a\u202eb"})
+
+    assert r"a\u202eb" in FuzzResult.of(state).as_json()

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
@@ -15,6 +16,8 @@ from pfnlab.campaign.store import rows as stored
 from pfnlab.campaign.store.database import Database, damaged, inserting, open_database, row_of, values_of
 from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of, json_text
 from pfnlab.campaign.store.sqlite import SqliteDatabase
+
+_Form = TypeVar("_Form", bound=msgspec.Struct)
 
 #: The columns of results, sightings and hosts, in the order of their structures.
 _RESULT, _SIGHTING = StoredResult.__struct_fields__[:-1], stored.Sighting.__struct_fields__[:-1]
@@ -261,6 +264,16 @@ class Store:
     def _sighting(self, digest: str, row: Sequence[Any]) -> stored.Sighting:
         values = [*row[: len(_SIGHTING)], dict(zip(_HOST, row[len(_SIGHTING) :], strict=True))]
         return row_of(self.address, f"a sighting of {digest[:8]}", stored.Sighting, values)
+
+    def detail(self, result: StoredResult, form: type[_Form]) -> _Form:
+        """The details of a result as a structure; the store may come from anyone.
+
+        :raises Misuse: if they do not fit *form*
+        """
+        try:
+            return msgspec.convert(result.detail, form)
+        except msgspec.ValidationError as wrong:
+            raise damaged(self.address, f"result {result.digest[:8]}: {wrong}") from None
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy to the file *path*, even while others write.
