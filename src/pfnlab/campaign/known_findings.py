@@ -1,4 +1,4 @@
-"""Whether findings known before a hunt still show."""
+"""Runs the programs of findings known before a hunt again: which of them still show?"""
 
 from collections.abc import Sequence
 
