@@ -29,7 +29,7 @@ from pfnlab.discussions.claim_questions import ClaimQuestion
 from pfnlab.discussions.lookup import claims_of
 from pfnlab.discussions.patch_evidence import is_about
 from pfnlab.discussions.patch_goldens import patch_goldens
-from pfnlab.hunt.meeting.holding import Programs, litmus_programs
+from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.trial import TrialResult, try_kernel
 from pfnlab.kernel.policies.known_kernels import programs_in, steps_in
 from pfnlab.kernel.policies.patched import PatchedKernel, read_patched
@@ -119,7 +119,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
     try:
         kernel = built_kernel(patch, configuration)
         packaged = Programs.of(None, programs, seed)
-        compared = packaged._replace(litmus={**packaged.litmus, **litmus_programs(FOLDER)})
+        compared = packaged._replace(litmus={**packaged.litmus, **Programs.of(FOLDER).litmus})
         with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
             trial = try_kernel(
                 machine,
@@ -195,7 +195,7 @@ def reads_revoked(program: Program, run: Run) -> bool:
 
 def changed_by(patch: PatchFile) -> list[Program]:
     """Return the programs in ``litmus/`` that the policy in *patch* changes."""
-    return changed(patch.base_series, patch.policy, litmus_programs())
+    return changed(patch.base_series, patch.policy, Programs.of().litmus)
 
 
 def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[Program]:

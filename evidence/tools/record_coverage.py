@@ -26,7 +26,7 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.signature import KERNELS_GO_ON
-from pfnlab.hunt.meeting.holding import litmus_programs
+from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.running.kernel_blocks import files_by_function, function_of
 from pfnlab.lab.running.pending import ObservedProgram, guest_needed
@@ -77,7 +77,7 @@ def main(words: Sequence[str]) -> int:
     with QemuMachine(asked.series, look=LookLevel.END, guests=1, blocks=True) as machine:
         part.kernel = machine.kernel.label
         if asked.add:
-            every = dict(litmus_programs())
+            every = dict(Programs.of().litmus)
             run_all(machine, {name: every[name] for name in asked.add}, part)
             old = msgspec.json.decode(REACHED.read_bytes(), type=ReachedFunctions)
             write(with_more(old, reached(part, old.command)))
@@ -104,7 +104,7 @@ def write(record: ReachedFunctions) -> None:
 def programs_in_turn(drawn: int) -> Iterator[dict[str, Program]]:
     """Yield batches of programs by name, without those that the model never passes to a kernel."""
     model = ModelMachine(CONFIRMED[-1])
-    every = dict(litmus_programs())
+    every = dict(Programs.of().litmus)
     for options, vocabulary in VOCABULARIES.items():
         every |= {f"{options} {index}": draw(1, index, vocabulary, Bias()) for index in range(drawn)}
     # Programs that need separate guests come last.

@@ -14,8 +14,6 @@ from pfnlab.hunt.meeting.holding import (
     Pair,
     Programs,
     hold_all,
-    litmus_looks,
-    litmus_programs,
     walker_programs,
 )
 from pfnlab.hunt.meeting.walkers import KINDS, WALKERS
@@ -238,7 +236,7 @@ def test_a_folder_says_how_each_of_its_programs_is_looked_at(tmp_path: Path) -> 
     (run,) = ModelMachine(NOW, LookLevel.MEMORY).run([LITMUS["locked"]])
     write_golden(tmp_path / "a.expected.json", promoted(None, "h", "x", {NOW: run}))
 
-    assert {"a": LookLevel.MEMORY} == litmus_looks(tmp_path)
+    assert {"a": LookLevel.MEMORY} == Programs.of(tmp_path).looks
 
 
 def test_everything_there_is() -> None:
@@ -276,4 +274,4 @@ def test_two_machines_are_needed() -> None:
 def test_a_folder_without_programs(tmp_path: Path) -> None:
     """It is named, with the option that names another."""
     with pytest.raises(Misuse, match=r"contains no program: .*--litmus"):
-        litmus_programs(tmp_path)
+        Programs.of(tmp_path)

@@ -78,9 +78,15 @@ class Programs(NamedTuple):
     def of(cls, folder: Path | None = None, random: int = PROGRAMS, seed: int = SEED) -> Programs:
         """The programs in *folder* and its subfolders, and random ones.
 
-        :raises Misuse: if it does not exist
+        :param folder: None for the programs that come with pfnlab
+        :raises Misuse: if it does not exist, or contains no program
         """
-        return cls(litmus_programs(folder), random, seed, litmus_looks(folder))
+        paths = {path.stem: path for path in litmus_files(folder)}
+        if not paths:
+            raise Misuse(f"{folder} contains no program: name the folder of litmus programs with --litmus")
+        litmus = {name: load_program(path) for name, path in paths.items()}
+        looks = {name: look for name, path in paths.items() if (look := golden_look(path)) is not None}
+        return cls(litmus, random, seed, looks)
 
 
 class Pair:
@@ -240,30 +246,12 @@ def runs_of(
     return runs
 
 
-def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
-    """The programs in a folder and its subfolders, by name.
-
-    :param folder: None for the programs that come with pfnlab
-    :raises Misuse: if it does not exist
-    """
-    programs = {path.stem: load_program(path) for path in litmus_files(folder)}
-    if not programs:
-        raise Misuse(f"{folder} contains no program: name the folder of litmus programs with --litmus")
-    return programs
-
-
 def litmus_files(folder: Path | None = None) -> list[Path]:
     """The program files in a folder and its subfolders.
 
     :raises Misuse: if two have the same name
     """
     return list(program_files(folder or library_folder()).values())
-
-
-def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
-    """The observation level of each golden in a folder, by program name."""
-    looks = {path.stem: golden_look(path) for path in litmus_files(folder)}
-    return {name: look for name, look in looks.items() if look is not None}
 
 
 def walker_programs() -> dict[str, Program]:
