@@ -1,4 +1,4 @@
-"""JSON from an untrusted source, as values that all later code can handle.
+"""JSON from an untrusted source, as values that all later code can handle; the parts of a value.
 
 A result may have arrived by mail. Its numbers must fit a kernel's integers, its texts must be writable to a
 file, and its depth is bounded; anything else is rejected here, with a one-line message.
@@ -7,8 +7,10 @@ file, and its depth is bounded; anything else is rejected here, with a one-line 
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible
@@ -92,3 +94,17 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, dict):
         return {_plain(key, depth): _plain(item, depth - 1) for key, item in value.items()}
     return value
+
+
+def values_in(value: Any) -> Iterator[Any]:
+    """*value*, and every value in it: in tables, lists and structures."""
+    yield value
+    parts: Iterable[Any] = ()
+    if isinstance(value, msgspec.Struct):
+        parts = msgspec.structs.astuple(value)
+    elif isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    for part in parts:
+        yield from values_in(part)

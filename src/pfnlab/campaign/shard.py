@@ -1,31 +1,22 @@
 """A shard: the policies that it would run, and the outcome of an attempt at it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
+from pfnlab.base.json_text import values_in
 from pfnlab.campaign.store.rows import HostClass, Shard, StoredResult
 from pfnlab.kernel.policies.own import files_in
 
 
 def policies_of(shards: Iterable[Shard]) -> list[str]:
     """The policy files that *shards* name, each once; running the shards runs these files."""
-    texts = (text for shard in shards for text in _texts(shard.work))
+    # Any text may name a machine; the store may come from anyone.
+    texts = (text for shard in shards for text in values_in(shard.work) if isinstance(text, str))
     return list(dict.fromkeys(file for text in texts for file in files_in(text)))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All text in *value* that may name a machine; the store may come from anyone."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from (text for part in value.values() for text in _texts(part))
-    elif isinstance(value, list | tuple):
-        yield from (text for part in value for text in _texts(part))
 
 
 def check_trust(shards: Iterable[Shard], source: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import msgspec
 from pfnlab.base.errors import Misuse, ProgramError, Why
 from pfnlab.base.files import MOST_RECORDED, Missing, read_bytes, write_whole, writing
 from pfnlab.base.inert import one_line, shell_line
+from pfnlab.base.json_text import values_in
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
@@ -144,8 +144,10 @@ def read_state(path: Path) -> HuntState | None:
         if msgspec.json.decode(content, type=_StateForm).format not in ("", STATE_FORMAT):
             raise Misuse(f"{path} was written by another version of pfnlab: name another file")
         stored = msgspec.json.decode(content, type=HuntState)
-        for program in _programs_in(stored):
-            check_program(program, "a program in it")
+        # They will be run, and have not been checked as programs from files are.
+        for program in values_in(stored):
+            if isinstance(program, Program):
+                check_program(program, "a program in it")
     except Missing:
         return None
     except (ProgramError, ValueError, RecursionError) as trouble:
@@ -158,24 +160,6 @@ class _StateForm(msgspec.Struct):
     """The format of a file that may be the state of a hunt."""
 
     format: str = ""
-
-
-def _programs_in(value: Any) -> Iterator[Program]:
-    """Every program in a state; they will be run, but unlike programs from files they have not been checked
-    yet.
-    """
-    match value:
-        case Program():
-            yield value
-        case msgspec.Struct():
-            for name in value.__struct_fields__:
-                yield from _programs_in(getattr(value, name))
-        case dict():
-            for item in value.values():
-                yield from _programs_in(item)
-        case list() | tuple():
-            for item in value:
-                yield from _programs_in(item)
 
 
 def write_stored(path: Path, content: Any) -> None:
