@@ -118,6 +118,11 @@ def record_coverage() -> ModuleType:
     return _tool("record_coverage")
 
 
+def record_sizes() -> ModuleType:
+    """The recorder of sizes of structures and slab caches."""
+    return _tool("record_sizes")
+
+
 def record_claims() -> ModuleType:
     """What records claims on patched kernels."""
     hold_patches()

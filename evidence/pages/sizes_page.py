@@ -37,7 +37,7 @@ _INTRO = """\
 # Sizes: what the kernel's structures take, and what a field more costs
 
 `pfnlab kernels sizes 7.2` reads a kernel,
-`pfnlab kernels sizes --write DIR` what this page is made of (`report/sizes/`).
+`python evidence/tools/record_sizes.py` what this page is made of (`src/pfnlab/lab/sizes/data/`).
 
 Who remembers what a mapping reserved pays for it in every VMA of the system, or once for each mapping. The
 [policies](policies.md) say how many bytes; here is what becomes of them.

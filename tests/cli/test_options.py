@@ -37,7 +37,6 @@ from for_each import for_each
             "--model has no random programs: drop --programs",
         ),
         (("kernels", "meet", "7.2", "--known", "x"), "--known names the file for --promote: add --promote"),
-        (("kernels", "sizes", "--write", "x", "--json"), "--write prints no sizes: drop --json"),
         (
             ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--jobs", "1"),
             "without --tree nothing is built: drop --jobs",

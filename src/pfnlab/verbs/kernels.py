@@ -321,53 +321,25 @@ def perform_build(request: BuildRequest, say: Say) -> Iterator[PlainText]:
 
 
 class SizesRequest(Request, frozen=True, kw_only=True):
-    """Print the sizes of kernel structures, with holes and padding, read from kernel images.
-
-    Boots no kernel unless --write is given, which needs slab caches.
-    """
+    """Print the sizes of kernel structures, with holes and padding, read from kernel images."""
 
     names: Annotated[
         tuple[str, ...], Option("6.12, or 6.12.107. Default: the recorded sizes.", "K", positional=True)
     ] = ()
     as_json: AsJson = False
-    write: Annotated[
-        Path | None,
-        Option("Also boot the kernels, and write the data for docs/sizes.md to this folder.", "DIR"),
-    ] = None
 
 
 def perform_sizes(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
-    """Yield the kernels' structures, or the recorded ones; or write them. Misuse if no such kernel."""
-    from pfnlab.base.inert import shell_word
+    """Yield the kernels' structures, or the recorded ones; Misuse if no such kernel."""
     from pfnlab.base.progress import working
-    from pfnlab.kernel.policies.releases import CONFIRMED
-    from pfnlab.lab.images.kernel_offers import by_version
-    from pfnlab.lab.images.kernels import kernel_for, whole
-    from pfnlab.lab.sizes.kernel_sizes import (
-        ListedSizes,
-        known_sizes,
-        series_sizes,
-        structures_of,
-        types_of,
-        write_sizes,
-    )
+    from pfnlab.lab.images.kernels import kernel_for
+    from pfnlab.lab.sizes.kernel_sizes import ListedSizes, known_sizes, structures_of, types_of
 
-    if request.write is not None:
-        refuse_ineffective(request, "--write", "prints no sizes", but="as_json")
-    if request.write is None:
-        found = []
-        with working("reading sizes of structures", len(request.names)) as work:
-            for kernel in map(kernel_for, request.names):
-                found.append((kernel.label, structures_of(types_of(kernel))))
-                work.advance()
-        if not request.names:
-            found = [(f"{kept.series} ({kept.package_version})", kept.structures) for kept in known_sizes()]
-        yield ListedSizes(tuple(found))
-        return
-    for kernel in map(kernel_for, request.names or CONFIRMED):
-        others = {
-            other.version: other for other in whole(kernel.series)[0] if other.version != kernel.version
-        }
-        made_by = f"pfnlab kernels sizes {shell_word(kernel.version)} --write DIR"
-        sizes = series_sizes(kernel, [others[version] for version in by_version(others)], made_by)
-        say(f"{kernel.label}: {write_sizes(request.write, sizes)}")
+    found = []
+    with working("reading sizes of structures", len(request.names)) as work:
+        for kernel in map(kernel_for, request.names):
+            found.append((kernel.label, structures_of(types_of(kernel))))
+            work.advance()
+    if not request.names:
+        found = [(f"{kept.series} ({kept.package_version})", kept.structures) for kept in known_sizes()]
+    yield ListedSizes(tuple(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tooling
 from for_each import for_each
 from having import ASKED, STABLE, bootable, have
 
@@ -15,11 +16,11 @@ from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.inside import need_lens
 from pfnlab.lab.sizes.kernel_sizes import (
+    RECORD,
     STRUCTURES,
     SeriesSizes,
     known_sizes,
     sharing,
-    slabs_of,
     structures_of,
     types_of,
 )
@@ -112,7 +113,7 @@ def at_hand(name: str) -> tuple[SeriesSizes, KernelImage]:
         pytest.skip(f"the series of {name} was not read")
     kept, kernel = KEPT[series_of(name)], bootable(name)
     if kernel.version not in (kept.package_version, *kept.alike, *kept.unlike):
-        pytest.skip(f"{kernel.label} was not read: `pfnlab kernels sizes {kernel.version} --write DIR`")
+        pytest.skip(f"{kernel.label} was not read: `{RECORD} {kernel.version}`")
     return kept, kernel
 
 
@@ -138,7 +139,7 @@ def test_the_slabs_of_a_guest_are_those_kept() -> None:
     have(need_lens)
     kept, kernel = at_hand(STABLE)
 
-    slabs = slabs_of(kernel, types_of(kernel))
+    slabs = tooling.record_sizes().slabs_of(kernel, types_of(kernel))
 
     differing = {name for name in {*slabs, *kept.slabs} if slabs.get(name) != kept.slabs.get(name)}
     assert differing <= set(kept.unlike.get(kernel.version, ()))

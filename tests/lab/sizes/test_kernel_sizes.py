@@ -12,7 +12,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.kernel.policies.known_kernels import known_kernels
 from pfnlab.kernel.policies.releases import CONFIRMED, series_of, upstream
 from pfnlab.lab.lens.structure_sizes import Hole
-from pfnlab.lab.sizes.kernel_sizes import SeriesSizes, known_sizes, read_sizes, write_sizes
+from pfnlab.lab.sizes.kernel_sizes import RECORD, SeriesSizes, known_sizes, read_sizes
 
 KEPT = known_sizes()
 
@@ -29,7 +29,7 @@ def test_a_kept_kernel_is_a_known_one(kept: SeriesSizes) -> None:
 
     assert (known.sha256, known.release) == (kept.sha256, kept.release)
     assert series_of(upstream(kept.package_version)) == kept.series
-    assert kept.made_by == f"pfnlab kernels sizes {kept.package_version} --write DIR"
+    assert kept.made_by == f"{RECORD} {kept.package_version}"
 
 
 @for_each("kept", KEPT, ids=lambda kept: kept.series)
@@ -56,20 +56,12 @@ def test_members_holes_and_padding_are_the_whole_structure(kept: SeriesSizes) ->
     )
 
 
-def test_a_file_that_is_written_is_read_again(tmp_path: Path) -> None:
-    """Nothing is lost, and a list of plain values is one line."""
-    path = write_sizes(tmp_path, KEPT[0])
-
-    assert read_sizes(path) == KEPT[0]
-    assert any(line.strip().startswith('["vm_start", 0, 8,') for line in path.read_text().splitlines())
-
-
 def test_a_damaged_file_is_said(tmp_path: Path) -> None:
     """With what writes it anew."""
     path = tmp_path / "6.1.json"
     path.write_text("{}")
 
-    with pytest.raises(Misuse, match="--write DIR"):
+    with pytest.raises(Misuse, match="record_sizes"):
         read_sizes(path)
 
 

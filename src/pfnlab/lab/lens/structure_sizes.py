@@ -90,7 +90,7 @@ class SlabCache(msgspec.Struct, frozen=True):
     :param name: its name; a merged cache has the name of the cache it was merged into
     :param object_size: the requested object size in bytes
     :param size: the bytes from one object to the next, aligned to *align*
-    :param flags: those of :data:`pfnlab.lab.lens.slabs.FLAGS` that it has
+    :param flags: those of ``FLAGS`` in ``evidence/tools/record_sizes.py`` that it has
     :param order: the page order of a slab, which holds *objects* objects
     """
 

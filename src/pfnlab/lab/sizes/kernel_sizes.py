@@ -1,31 +1,30 @@
 """Sizes of kernel structures and slab caches, read from images and guests and stored in a file per series.
 
-``pfnlab kernels sizes --write`` writes these files, so that the page about sizes needs no kernel. The members
-of a VMA in other configurations are derived from them.
+``evidence/tools/record_sizes.py`` writes these files, so that the page about sizes needs no kernel. The
+members of a VMA in other configurations are derived from them.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.files import write_whole
 from pfnlab.base.result import Outcome
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.btf import Btf
 from pfnlab.lab.lens.structure_sizes import Hole, SizedMember, SlabCache, StructureSize, size_of_structure
 from pfnlab.lab.lens.vmlinux import btf_of
-from pfnlab.lab.running.inside import need_lens
 
 FORMAT = "pfnlab-sizes/1"
+
+#: The command that writes the files.
+RECORD = "python evidence/tools/record_sizes.py"
 
 #: The structures to read, what each is for, and where its objects are.
 STRUCTURES: Mapping[str, tuple[str, str]] = {
@@ -84,15 +83,7 @@ def read_sizes(path: Any) -> SeriesSizes:
     try:
         return msgspec.json.decode(path.read_bytes(), type=SeriesSizes)
     except (OSError, msgspec.DecodeError) as trouble:
-        raise Misuse(f"{path}: {trouble}; `pfnlab kernels sizes --write DIR` rewrites it") from trouble
-
-
-def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
-    """Write the file for one series into *folder*; return its path."""
-    path = folder / f"{sizes.series}.json"
-    write_whole(path, _lines(msgspec.to_builtins(sizes)) + "\n")
-    known_sizes.cache_clear()
-    return path
+        raise Misuse(f"{path}: {trouble}; `{RECORD}` rewrites it") from trouble
 
 
 def types_of(kernel: KernelImage) -> Btf:
@@ -106,45 +97,6 @@ def structures_of(types: Btf) -> dict[str, StructureSize]:
     return {name: size for name, size in sizes.items() if size is not None}
 
 
-def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
-    """The slab caches of a freshly booted guest; LostGuest or MissingTool if it cannot be booted."""
-    need_lens()
-    from pfnlab.lab.lens.memory import GuestRam
-    from pfnlab.lab.lens.program import find_symbols, open_program
-    from pfnlab.lab.lens.slabs import SYMBOLS, read_slabs
-    from pfnlab.lab.vm.qemu import Guest
-
-    with Guest(kernel.vmlinuz, shared_ram=True) as guest:
-        assert guest.ram is not None
-        with GuestRam(guest.ram) as ram:
-            return read_slabs(open_program(ram, types, {}), types, find_symbols(ram, SYMBOLS))
-
-
-def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
-    """The sizes for a series, ready to store: those of *kernel*, which is booted, compared with *others*."""
-    types = types_of(kernel)
-    structures = structures_of(types)
-    alike, unlike = [], {}
-    for other in others:
-        its = structures_of(types_of(other))
-        names = tuple(name for name in STRUCTURES if its.get(name) != structures.get(name))
-        if names:
-            unlike[other.version] = names
-        else:
-            alike.append(other.version)
-    return SeriesSizes(
-        series=kernel.series,
-        package_version=kernel.version,
-        release=kernel.release,
-        sha256=kernel.sha256,
-        made_by=made_by,
-        structures=structures,
-        slabs=slabs_of(kernel, types),
-        alike=tuple(alike),
-        unlike=unlike,
-    )
-
-
 def holes_in_words(structure: StructureSize) -> str:
     """The holes of a structure: first those between its own members, then the bytes lost inside members."""
     own = [_hole(hole) for hole in structure.own_holes]
@@ -154,18 +106,6 @@ def holes_in_words(structure: StructureSize) -> str:
             inside[hole.inside.partition(".")[0]] += hole.bits
     within = [f"{_bits(bits)} in {member}" for member, bits in inside.items()]
     return ", ".join(own + within) or "none"
-
-
-# JSON with lists of plain values on one line, so that a changed member or hole changes just one line.
-def _lines(value: Any, depth: int = 0) -> str:
-    inner = " " * (depth + 1)
-    if isinstance(value, dict) and value:
-        items = [f"{inner}{json.dumps(key)}: {_lines(item, depth + 1)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(items) + "\n" + " " * depth + "}"
-    if isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
-        items = [inner + _lines(item, depth + 1) for item in value]
-        return "[\n" + ",\n".join(items) + "\n" + " " * depth + "]"
-    return json.dumps(value)
 
 
 def _hole(hole: Hole) -> str:

@@ -1,11 +1,13 @@
-"""Slab caches, read in memory made up for it."""
+"""Recording the sizes of a series: slab caches are read in memory made up for it, and the file is written."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
+import tooling
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
@@ -16,8 +18,11 @@ from for_each import for_each
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import Btf
 from pfnlab.lab.lens.program import BtfTypes
-from pfnlab.lab.lens.slabs import read_slabs
 from pfnlab.lab.lens.structure_sizes import SlabCache
+from pfnlab.lab.sizes.kernel_sizes import known_sizes, read_sizes
+
+TOOL = tooling.record_sizes()
+KEPT = known_sizes()
 
 _BASE = 0xFFFF888000000000
 _HEAD, _POINTER, _CACHES = _BASE, _BASE + 0x100, _BASE + 0x1000
@@ -66,7 +71,8 @@ class Memory:
         program = Program(Platform(Architecture.X86_64))
         BtfTypes(program, btf).register()
         program.add_memory_segment(0, (1 << 64) - 1, self._segment)
-        return read_slabs(program, btf, symbols)
+        found: dict[str, SlabCache] = TOOL.read_slabs(program, btf, symbols)
+        return found
 
     def _put(self, address: int, data: bytes) -> None:
         self.data[address - _BASE : address - _BASE + len(data)] = data
@@ -129,3 +135,11 @@ def test_memory_that_is_not_there_is_said() -> None:
     """In one error."""
     with pytest.raises(LensError, match="cannot be read"):
         Memory([VMAS]).read(types(), {**SYMBOLS, "slab_caches": 0x1000})
+
+
+def test_a_file_that_is_written_is_read_again(tmp_path: Path) -> None:
+    """Nothing is lost, and a list of plain values is one line."""
+    path = TOOL.write_sizes(tmp_path, KEPT[0])
+
+    assert read_sizes(path) == KEPT[0]
+    assert any(line.strip().startswith('["vm_start", 0, 8,') for line in path.read_text().splitlines())
