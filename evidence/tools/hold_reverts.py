@@ -26,7 +26,7 @@ from pfnlab.base.errors import Undecided
 from pfnlab.base.progress import say
 from pfnlab.hunt.meeting.bug_run import BugRunResult, ShownProgram, program_file, show_bug
 from pfnlab.hunt.meeting.sign import ended_at
-from pfnlab.kernel.bugs.bug_status import BugStatusWord
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.switches import SWITCHES
@@ -107,7 +107,7 @@ def bugs_of(revert: Revert) -> list[Bug]:
         for bug in all_bugs()
         if bug.shown
         and (
-            bug.status(stock).word is BugStatusWord.HAS
+            bug_status(bug, stock).word is BugStatusWord.HAS
             if bug.introduced == revert.commit
             else bug.commit == revert.commit or bug.number in by_switch
         )

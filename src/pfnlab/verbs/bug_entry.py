@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-import msgspec
+from typing import Annotated
 
 from pfnlab.base.result import ALWAYS, PrintedStruct, other_fields
 from pfnlab.kernel.bugs.affected import sources_of
-from pfnlab.kernel.bugs.bug_status import BugStatusWord, Point
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy, StableRelease
 from pfnlab.kernel.policies.releases import version_key
 from pfnlab.present.document.blocks import Block, named_rows
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.runs.golden import NO_GOLDENS, golden_path, has_goldens, read_golden
-
-
-class StableRelease(msgspec.Struct, frozen=True):
-    """A release in a stable series that contains a change.
-
-    :param version: e.g. ``6.1.85``, or ``5.10.y`` if only the series is known
-    :param commit: the commit in the stable series; empty if unknown
-    :param after: the newest release known not to contain it, if the date is only measured
-    """
-
-    version: str
-    commit: str
-    after: str
-
-    @classmethod
-    def of(cls, point: Point) -> StableRelease:
-        """Return this form of a point in a bug's dates."""
-        return cls(point.version, point.commit, point.after)
-
-    def __str__(self) -> str:
-        commit = f" ({self.commit})" if self.commit else ""
-        return f"{self.version}{commit}{f', not yet in {self.after}' if self.after else ''}"
 
 
 class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
@@ -113,23 +89,19 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     @classmethod
     def of(cls, one: Bug) -> BugEntry:
         """Return a bug's entry, with the kernels in its programs' goldens."""
-        dated, dates = one.dated, one.dated.dates
-        same = ("since", "introduced", "mended", "commit", "remark")
-        of_dates: dict[str, Any] = {
-            **{name: getattr(dated, name) for name in same},
-            "stable": tuple(map(StableRelease.of, dates.stable)),
-            "came": tuple(map(StableRelease.of, dates.came)),
-            "partial": dates.partial,
-            "no_stable": dates.no_stable,
-            "sources": sources_of(one),
-        }
+        dated = one.dated
+        of_dates = (
+            *("since", "introduced", "mended", "commit", "remark"),
+            *("stable", "came", "partial", "no_stable"),
+        )
         return cls(
             id=one.number,
             group=one.group,
             stable_only=one.stable_only,
             seen=tuple(affected_kernels(one)),
-            **of_dates,
-            **other_fields(one, (*of_dates, "number", "measured", "on", "designs", "where")),
+            sources=sources_of(one),
+            **{name: getattr(dated, name) for name in of_dates},
+            **other_fields(one, (*of_dates, "sources", "number", "measured", "on", "designs", "where")),
         )
 
     def blocks(self) -> Iterator[Block]:
@@ -184,7 +156,7 @@ def affected_kernels(one: Bug) -> list[str]:
         for observation in golden.observations
         for version in observation.versions
     }
-    having = (version for version in versions if one.status(version).word is BugStatusWord.HAS)
+    having = (version for version in versions if bug_status(one, version).word is BugStatusWord.HAS)
     return sorted(having, key=version_key)
 
 

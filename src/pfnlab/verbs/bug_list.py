@@ -11,7 +11,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import ALWAYS, PrintedStruct
 from pfnlab.base.spelling import did_you_mean
 from pfnlab.checker.judging.run_properties import PROPERTIES
-from pfnlab.kernel.bugs.bug_status import BugStatusWord
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.releases import RELEASES
@@ -102,7 +102,7 @@ def _left(wish: BugsRequest) -> Iterator[Bug]:
             continue
         if wish.cve and not one.cve:
             continue
-        if point is None or one.status(point).word is BugStatusWord.HAS:
+        if point is None or bug_status(one, point).word is BugStatusWord.HAS:
             yield one
 
 

@@ -16,7 +16,7 @@ from pfnlab.base.units import first_of_many, number_of
 from pfnlab.checker.judging.run_properties import PROPERTIES, RUN_PROPERTIES
 from pfnlab.checker.scopes.properties import ALL_OF_RACES, QUESTIONS
 from pfnlab.discussions.posted_threads import posted_threads
-from pfnlab.kernel.bugs.bug_status import BugStatusWord
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
 from pfnlab.kernel.bugs.known_bugs import bug
 from pfnlab.kernel.functions.function_lines import named_bug, releases_of, titled_rule
 from pfnlab.kernel.functions.known_functions import (
@@ -330,7 +330,7 @@ def _other_changes(found: MailedPatches) -> Iterator[OtherChange]:
 
 
 def _of(one: KernelFunction, how: str, series: str) -> TouchedFunction:
-    elsewhere = tuple(number for number in one.bugs if bug(number).status(series).word in _ABSENT)
+    elsewhere = tuple(number for number in one.bugs if bug_status(bug(number), series).word in _ABSENT)
     rows = (defect for thread in posted_threads() for defect in thread.defects)
     return TouchedFunction(
         name=one.name,

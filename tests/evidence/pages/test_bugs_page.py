@@ -8,8 +8,7 @@ import pytest
 
 from evidence.pages.__main__ import made
 from evidence.pages.bugs_page import bugs_page, findings_by_state
-from pfnlab.kernel.bugs.bug_status import Point
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, SettledWord, ShownBy, all_bugs
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, SettledWord, ShownBy, StableRelease, all_bugs
 
 PAGE = Path(__file__).parents[3] / "docs" / "bugs.md"
 
@@ -123,7 +122,7 @@ def test_a_bug_of_a_stable_release_has_it_as_its_date() -> None:
         what="It leaks.",
         kind=BugKind.BUG,
         number="A79",
-        came=(Point("6.1.3"),),
+        came=(StableRelease("6.1.3"),),
         shown=(ShownBy("munmap-middle", "model:6.1.3", "model:6.1.2"),),
         settled=SettledWord.CONFIRMED,
     )

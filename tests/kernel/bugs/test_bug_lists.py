@@ -14,7 +14,7 @@ from pfnlab.base.toml_text import toml_content
 from pfnlab.diagnosis.explanation import explained
 from pfnlab.diagnosis.inspector.finding.finding_form import finding_kinds
 from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.kernel.bugs.bug_status import BugStatusWord
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
 from pfnlab.kernel.bugs.known_bugs import BugField, all_bugs, bug, bugs_with
 from pfnlab.verbs.bug_list import listed
 from pfnlab.verbs.bug_search import bug_findings
@@ -101,7 +101,8 @@ def test_all_verbs_name_the_same_bugs_of_a_line(line: str, kernel: str) -> None:
     found = [one.name for one in bug_findings(line, every=True).found if one.kind == "bug"]
     here = (BugStatusWord.HAS, BugStatusWord.NOT_KNOWN)
 
-    assert {one for one in found if bug(one).status(kernel).word in here} == {one.id for one in event.bugs}
+    having = {one for one in found if bug_status(bug(one), kernel).word in here}
+    assert having == {one.id for one in event.bugs}
 
 
 @for_each("name", [name for name, kind in finding_kinds().items() if kind.violates])

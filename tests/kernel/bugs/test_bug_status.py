@@ -6,13 +6,14 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
+from pfnlab.kernel.bugs.bug_status import bug_status
 from pfnlab.kernel.bugs.known_bugs import bug
 
 
 def test_a_bug_without_a_stable_repair() -> None:
     """The sentence says in which release it was mended, and that no stable series has that."""
     assert "6.1.85 has A06; fixed in 6.16 (f8e97613fed2), in no stable series." == (
-        bug("A06").status("6.1.85").sentence
+        bug_status(bug("A06"), "6.1.85").sentence
     )
 
 
@@ -70,13 +71,13 @@ def test_a_bug_without_a_stable_repair() -> None:
 )
 def test_a_kernel_stands_somewhere(number: str, version: str, word: str) -> None:
     """As the dates of mainline and of the stable series have it."""
-    assert word == bug(number).status(version).word
+    assert word == bug_status(bug(number), version).word
 
 
 @for_each("version", ["2.6.28", "6.1.176-1", "6.12.117+deb13-cloud-amd64", "6.16.3"])
 def test_a_measurement_stands_as_its_bug(version: str) -> None:
     """N03 is A06 measured, under its own number."""
-    of, measured = bug("A06").status(version), bug("N03").status(version)
+    of, measured = bug_status(bug("A06"), version), bug_status(bug("N03"), version)
 
     assert (of.word, of.sentence.replace("A06", "N03")) == (measured.word, measured.sentence)
 
@@ -84,23 +85,23 @@ def test_a_measurement_stands_as_its_bug(version: str) -> None:
 @for_each("version", ["6.1.84-1", "6.8.0-40-generic", "5.15.0-91-generic"])
 def test_a_package_may_have_more(version: str) -> None:
     """A distribution takes repairs over by itself."""
-    assert "distribution's kernel may have taken" in bug("A01").status(version).sentence
+    assert "distribution's kernel may have taken" in bug_status(bug("A01"), version).sentence
 
 
 def test_a_package_that_hides_its_point_is_not_known() -> None:
     """5.15.0-91 has a number of Ubuntu's, not of 5.15.y."""
-    assert "not known" == bug("A01").status("5.15.0-91-generic").word
+    assert "not known" == bug_status(bug("A01"), "5.15.0-91-generic").word
 
 
 def test_a_change_is_not_mended() -> None:
     """What ends is a change, not a fault."""
-    assert "mended" not in bug("D01").status("7.2").sentence
+    assert "mended" not in bug_status(bug("D01"), "7.2").sentence
 
 
 def test_what_is_no_version_is_refused() -> None:
     """In one line."""
     with pytest.raises(Misuse, match="is not a kernel version"):
-        bug("A06").status("bookworm")
+        bug_status(bug("A06"), "bookworm")
 
 
 @for_each(
@@ -130,9 +131,9 @@ def test_what_is_no_version_is_refused() -> None:
 )
 def test_what_is_known_in_part_is_said_so(number: str, version: str, word: str) -> None:
     """A list of series that is not whole says nothing of the others."""
-    assert word == bug(number).status(version).word
+    assert word == bug_status(bug(number), version).word
 
 
 def test_a_repair_of_a_stable_release_alone_is_named() -> None:
     """There is no mainline release to say."""
-    assert "6.12.92 no longer has G06: fixed in 6.12.92." == bug("G06").status("6.12.92").sentence
+    assert "6.12.92 no longer has G06: fixed in 6.12.92." == bug_status(bug("G06"), "6.12.92").sentence

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pfnlab.base.errors import Misuse, PfnlabError
 from pfnlab.checker.judging.reasons import model_run
-from pfnlab.kernel.bugs.bug_status import BugStatusWord
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
 from pfnlab.kernel.bugs.known_bugs import Bug, bug, bugs_shown_by
 from pfnlab.kernel.bugs.without_bug import without_bug
 from pfnlab.kernel.policies.releases import is_version
@@ -49,7 +49,7 @@ def shown_bugs(name: str, program: Program, run: Run, broken: Sequence[Violation
 
 def _has(number: str, run: Run) -> bool:
     try:
-        return bug(number).status(version_of(run)).word is BugStatusWord.HAS
+        return bug_status(bug(number), version_of(run)).word is BugStatusWord.HAS
     except Misuse:
         # The kernel is not named by a version.
         return False

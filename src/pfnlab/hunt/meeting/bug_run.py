@@ -15,7 +15,7 @@ from pfnlab.base.inert import shell_word
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
 from pfnlab.hunt.meeting.sign import answer_in, sign_of, sign_word
-from pfnlab.kernel.bugs.bug_status import BugStatusWord
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, HeldBy, ShownBy
 from pfnlab.kernel.bugs.known_bugs import bug as called
 from pfnlab.kernel.policies.known_kernels import newest_known, version_of_release
@@ -310,9 +310,9 @@ def _expected_word(bug: Bug, row: ShownBy, run: Run) -> str:
     # No kernel contains a proposal, so it has no dates.
     if version is None or bug.kind is BugKind.PROPOSAL:
         return ""
-    if row.needs and called(row.needs).status(version).word is not BugStatusWord.HAS:
+    if row.needs and bug_status(called(row.needs), version).word is not BugStatusWord.HAS:
         return ""
-    match bug.status(version).word:
+    match bug_status(bug, version).word:
         case BugStatusWord.NOT_KNOWN:
             return ""
         case BugStatusWord.HAS:

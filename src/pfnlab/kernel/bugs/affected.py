@@ -10,7 +10,7 @@ import msgspec
 
 from pfnlab.base.result import ALWAYS, Count, Made, Result
 from pfnlab.kernel.bugs.architectures import arch_named, arch_of_version, architectures_with
-from pfnlab.kernel.bugs.bug_status import BugStatusWord, fix_of
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status, fix_of
 from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.doubt import is_future, newer_than_known, released_kernel
 from pfnlab.kernel.bugs.here import options_lacking
@@ -34,24 +34,6 @@ OPEN: tuple[AffectedWord, ...] = ("has", "not known", "not with this configurati
 #: Faults first, then differences, then rules.
 _ORDER = (BugKind.BUG, BugKind.REGRESSION, BugKind.CHANGE, BugKind.RULE, BugKind.PROPOSAL)
 _SEES = (BugStatusWord.HAS, BugStatusWord.NOT_KNOWN)
-
-
-class NamedFix(msgspec.Struct, frozen=True):
-    """A changelog line that decides a bug's state.
-
-    :param line: its line number
-    :param how: what identifies the fix in that line: commit, subject or CVE
-    :param text: the commit, the subject or the CVE
-    """
-
-    line: Count
-    how: str
-    text: str
-
-    @classmethod
-    def of(cls, naming: NamingLine) -> NamedFix:
-        """Return this form of a line that names a fix."""
-        return cls(naming.line, naming.how, naming.text)
 
 
 class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +66,7 @@ class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
     cve: str
     architectures: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
-    named: tuple[NamedFix, ...] = ()
+    named: tuple[NamingLine, ...] = ()
     sources: tuple[str, ...]
 
 
@@ -205,7 +187,7 @@ def _about(kernel: _Kernel) -> Iterator[str]:
 
 def _row(one: Bug, kernel: _Kernel) -> AffectedBy:
     word, sentence, named = _status(one, kernel)
-    fixed, note = fix_of(one.dated.dates, kernel.name)
+    fixed, note = fix_of(one.dated, kernel.name)
     return AffectedBy(
         id=one.number,
         title=one.title,
@@ -219,17 +201,17 @@ def _row(one: Bug, kernel: _Kernel) -> AffectedBy:
         cve=one.cve,
         architectures=architectures_with(one),
         also=measurements_of(one.number),
-        named=tuple(map(NamedFix.of, named)),
+        named=named,
         sources=_sources_of_dates(one),
     )
 
 
 def _status(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
-    status = one.status(kernel.name.text)
+    status = bug_status(one, kernel.name.text)
     word: AffectedWord = status.word.value
     sentence = status.sentence
     named: tuple[NamingLine, ...] = ()
-    if status.word is BugStatusWord.HAS and is_future(kernel.name) and not one.dated.dates.change:
+    if status.word is BugStatusWord.HAS and is_future(kernel.name) and not one.dated.is_change:
         word, sentence = "not known", f"Whether {kernel.name.text} has {one.number} is unknown."
     if kernel.repairs is not None:
         word, sentence, named = _by_changelog(one, kernel.repairs, word, sentence)
@@ -248,7 +230,7 @@ def _by_changelog(
     one: Bug, repairs: NamedRepairs, word: AffectedWord, sentence: str
 ) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
     """Return the state, given what a changelog shows: a fix it names or reverts, or a cause it introduces."""
-    if word in ("mended", "never") or one.dated.dates.change:
+    if word in ("mended", "never") or one.dated.is_change:
         return word, sentence, ()
     fix, cause = repairs.of_fix(one), repairs.of_cause(one)
     if fix and fix[0].reverted:
@@ -270,8 +252,8 @@ def _gravity(one: Bug, row: AffectedBy) -> tuple[int | str | bool, ...]:
 
 
 def _sources_of_dates(one: Bug) -> tuple[str, ...]:
-    dates = one.dated.dates
-    commits = (dates.introduced, dates.commit, *(point.commit for point in (*dates.stable, *dates.came)))
+    dated = one.dated
+    commits = (dated.introduced, dated.commit, *(point.commit for point in (*dated.stable, *dated.came)))
     return tuple(dict.fromkeys((*filter(None, commits), *sources_of(one))))
 
 

@@ -1,74 +1,13 @@
 """The status of a bug in a kernel, decided from the bug's dates and the kernel's version alone."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name, release_key
-
-#: The value of "since" for a bug that every release has.
-ALL = "all"
-
-
-class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The first release in a stable series to contain a change.
-
-    :param version: ``6.1.85``, or ``5.10.y`` if only the series is known
-    :param commit: the stable commit, 12 digits, if known
-    :param after: the newest release known to lack it, if the date comes from measurements only
-    """
-
-    version: str
-    commit: str = ""
-    after: str = ""
-
-    @property
-    def series(self) -> str:
-        """The stable series: ``6.1`` for ``6.1.85``."""
-        return self.version.rpartition(".")[0]
-
-    def reached(self, kernel: KernelName) -> bool | None:
-        """Return whether *kernel*, which must belong to this series, has the change; None if unknown."""
-        number = self.version.rpartition(".")[2]
-        if kernel.point is None or not number.isdigit():
-            # The mainline release itself contains no backports.
-            return False if kernel.point == 0 else None
-        if kernel.point >= int(number):
-            return True
-        # A candidate comes before the release itself.
-        at = kernel.point if kernel.candidate is None else -1
-        return None if self.after and at > self._newest_without else False
-
-    @property
-    def _newest_without(self) -> int:
-        point = self.after.rpartition(".")[2]
-        return int(point) if point.isdigit() else -1
-
-
-class Dates(msgspec.Struct, frozen=True):
-    """The dates of a bug. The fields have the same meaning as in :class:`~pfnlab.kernel.bugs.known_bugs.Bug`.
-
-    :param stable: every stable release that backported the fix
-    :param came: every stable release that backported the cause
-    :param never: no kernel has the bug
-    :param change: a change rather than a fault: it ends, but is never "fixed"
-    :param partial: releases not in *stable* may have backported the fix too
-    """
-
-    number: str
-    since: str
-    introduced: str
-    mended: str
-    commit: str
-    stable: tuple[Point, ...]
-    came: tuple[Point, ...]
-    no_stable: bool
-    measured: tuple[str, ...]
-    remark: str
-    never: bool = False
-    change: bool = False
-    partial: bool = False
+from pfnlab.kernel.bugs.known_bugs import ALL, Bug, BugKind
 
 
 class BugStatusWord(StrEnum):
@@ -81,33 +20,32 @@ class BugStatusWord(StrEnum):
     NOT_KNOWN = "not known"
 
 
-class BugStatus(msgspec.Struct, frozen=True):
+class BugStatus(NamedTuple):
     """The status of one bug in one kernel.
 
     :param sentence: the same for readers, as a sentence with dates and commits
     """
 
-    number: str
-    version: str
     word: BugStatusWord
     sentence: str
 
 
-def bug_status(dates: Dates, version: str) -> BugStatus:
-    """Return whether the kernel *version* has a bug.
+def bug_status(one: Bug, version: str) -> BugStatus:
+    """The status of the kernel *version*: it has the bug, no longer has it, does not have it yet, or unknown.
 
-    :raises Misuse: if *version* does not start like a kernel version
+    :param version: an upstream version, a distribution's package version, or as in ``uname -r``
+    :raises Misuse: if it does not begin like a version
     """
-    kernel = kernel_name(version)
+    kernel, dates = kernel_name(version), msgspec.structs.replace(one.dated, number=one.number)
     word, said = _backported(dates, kernel, *_judged(dates, kernel))
     sentence = f"{said[0].upper()}{said[1:]}."
     if kernel.packaged and word in (BugStatusWord.HAS, BugStatusWord.NOT_YET, BugStatusWord.NOT_KNOWN):
         sentence += " A distribution's kernel may have taken repairs over that its version does not show."
-    return BugStatus(dates.number, kernel.text, word, sentence)
+    return BugStatus(word, sentence)
 
 
 def _backported(
-    dates: Dates, kernel: KernelName, word: BugStatusWord, sentence: str
+    dates: Bug, kernel: KernelName, word: BugStatusWord, sentence: str
 ) -> tuple[BugStatusWord, str]:
     """The status for a distribution kernel with more backports than its version shows."""
     family = kernel.distribution
@@ -123,9 +61,9 @@ def _backported(
     return word, sentence
 
 
-def _judged(dates: Dates, kernel: KernelName) -> tuple[BugStatusWord, str]:
+def _judged(dates: Bug, kernel: KernelName) -> tuple[BugStatusWord, str]:
     name, number = kernel.text, dates.number
-    if dates.never:
+    if dates.kind is BugKind.PROPOSAL:
         return BugStatusWord.NEVER, f"{number} was proposed only: no kernel has it"
     if dates.measured:
         return _measured(dates, kernel)
@@ -151,14 +89,14 @@ def _judged(dates: Dates, kernel: KernelName) -> tuple[BugStatusWord, str]:
     return BugStatusWord.HAS, "; ".join(filter(None, [f"{name} has {number}{old}", _went(dates, kernel)]))
 
 
-def _measured(dates: Dates, kernel: KernelName) -> tuple[BugStatusWord, str]:
+def _measured(dates: Bug, kernel: KernelName) -> tuple[BugStatusWord, str]:
     asked = f"measured on {', '.join(dates.measured)}"
     if kernel.release in dates.measured:
         return BugStatusWord.HAS, f"{kernel.text} has {dates.number}, {asked}"
     return BugStatusWord.NOT_KNOWN, f"unknown whether {kernel.text} has {dates.number}: {asked}"
 
 
-def _began(dates: Dates, kernel: KernelName) -> bool | None:
+def _began(dates: Bug, kernel: KernelName) -> bool | None:
     """True if the kernel has or had it, None if unknown."""
     if dates.since == ALL:
         return True
@@ -171,14 +109,14 @@ def _began(dates: Dates, kernel: KernelName) -> bool | None:
     return True if True in (by_points, by_mainline) else None if None in (by_points, by_mainline) else False
 
 
-def _ended(dates: Dates, kernel: KernelName) -> bool | None:
+def _ended(dates: Bug, kernel: KernelName) -> bool | None:
     by_mainline = _passed(dates.mended, kernel) if dates.mended else False
     if by_mainline is not False:
         return by_mainline
     points = [point for point in dates.stable if point.series == kernel.release]
     if points:
         return points[0].reached(kernel)
-    if dates.remark and not (dates.mended or dates.commit or dates.stable or dates.change):
+    if dates.remark and not (dates.mended or dates.commit or dates.stable or dates.is_change):
         # It has ended, or may have; the remark says what is known.
         return None
     listed = bool(dates.stable) and not dates.partial
@@ -201,10 +139,10 @@ def _commit(release: str, commit: str) -> str:
     return f"{release} ({commit})" if release and commit else release or commit
 
 
-def _went(dates: Dates, kernel: KernelName) -> str:
+def _went(dates: Bug, kernel: KernelName) -> str:
     """The end of the bug, in words; empty if it has not ended."""
     own = next((point for point in dates.stable if point.series == kernel.release), None)
-    ended = "ended" if dates.change else "fixed"
+    ended = "ended" if dates.is_change else "fixed"
     mainline = _commit(dates.mended, dates.commit)
     if not mainline and own is not None:
         return f"{ended} in {own.version}"
@@ -228,14 +166,14 @@ def _went(dates: Dates, kernel: KernelName) -> str:
     return said
 
 
-def fix_of(dates: Dates, kernel: KernelName) -> tuple[str, str]:
+def fix_of(dates: Bug, kernel: KernelName) -> tuple[str, str]:
     """The releases that fixed a bug, and what that means for the kernel's own series; either may be empty.
 
     E.g. ``Fixed in 6.16 (f8e97613fed2).`` and ``No stable series has the fix.``
     """
     own = next((point for point in dates.stable if point.series == kernel.release), None)
     mainline = _commit(dates.mended, dates.commit)
-    ended = "Ended" if dates.change else "Fixed"
+    ended = "Ended" if dates.is_change else "Fixed"
     if own is not None:
         commit = f" ({own.commit})" if own.commit else ""
         where = f"{own.series}.y, release unknown" if own.version.endswith(".y") else f"{own.version}{commit}"
@@ -244,7 +182,7 @@ def fix_of(dates: Dates, kernel: KernelName) -> tuple[str, str]:
     if not mainline:
         return (f"{dates.remark[0].upper()}{dates.remark[1:]}." if dates.remark else ""), ""
     where = f"{ended} in {mainline}."
-    if dates.change or not kernel.point or _passed(dates.mended or "999.0", kernel):
+    if dates.is_change or not kernel.point or _passed(dates.mended or "999.0", kernel):
         return where, ""
     if dates.no_stable:
         return where, "No stable series has the fix."

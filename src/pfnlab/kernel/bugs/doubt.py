@@ -77,7 +77,7 @@ def _newest_release() -> str:
 @cache
 def _newest_points() -> dict[str, int]:
     found: dict[str, int] = {}
-    dated = (point.version for one in all_bugs() for point in (*one.dates.stable, *one.dates.came))
+    dated = (point.version for one in all_bugs() for point in (*one.stable, *one.came))
     for version in (*known_versions(), *dated):
         series, _, point = version.rpartition(".")
         if point.isdigit():

@@ -7,9 +7,9 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
-from pfnlab.kernel.bugs.bug_status import ALL, BugStatusWord
+from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
 from pfnlab.kernel.bugs.kernel_name import release_key
-from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
+from pfnlab.kernel.bugs.known_bugs import ALL, Bug, BugKind, all_bugs, bug
 
 
 class BugHere(msgspec.Struct, frozen=True):
@@ -37,14 +37,16 @@ def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = 
             if not (_never_released(one) or _over_before(one.dated, since) or _after(one.dated, until)):
                 yield BugHere(number, one.what, f"{number}: {_dates(one.dated)}.")
             continue
-        status = one.status(kernel)
+        status = bug_status(one, kernel)
         if status.word in (BugStatusWord.HAS, BugStatusWord.NOT_KNOWN):
             yield BugHere(number, one.what, status.sentence)
 
 
 def _never_released(one: Bug) -> bool:
     """True for a proposal, and for a bug that only candidates of one release had."""
-    return one.dates.never or (one.dated.since == f"{one.dated.mended}-rc" and not one.dated.dates.came)
+    return one.kind is BugKind.PROPOSAL or (
+        one.dated.since == f"{one.dated.mended}-rc" and not one.dated.came
+    )
 
 
 def _over_before(one: Bug, since: str) -> bool:
@@ -62,13 +64,13 @@ def _dates(one: Bug) -> str:
     words = [one.mended, f"({one.commit})" if one.mended and one.commit else one.commit]
     ended = " ".join(word for word in words if word)
     stable = ", in no stable series" if one.no_stable else ""
-    points = ", ".join(point.version for point in one.dates.stable)
+    points = ", ".join(point.version for point in one.stable)
     return f"{began}; fixed in {ended}{stable}{f', and in {points}' if points else ''}"
 
 
 def _measured(one: Bug) -> str:
     if one.stable_only:
-        return f"only in {', '.join(f'{point.series}.y' for point in one.dates.came)}"
+        return f"only in {', '.join(f'{point.series}.y' for point in one.came)}"
     return f"measured on {', '.join(one.measured)}" if one.measured else "since when is not known"
 
 

@@ -37,9 +37,9 @@ Each file contains::
     holds        [{ program, on, op, field, says }]: for a rule, the result of a step of the program
 
 If the fix or the cause has a switch (:mod:`pfnlab.kernel.policies.switches`), its stable releases are
-listed there, and the file has only what the switch lacks. ``version`` is a point release, or
-``5.10.y`` if only the series is known. ``after`` is the newest release known to lack the change, if
-the date comes from measurements only.
+listed there, and the file has only what the switch lacks; :class:`Bug` has both. ``version`` is a point
+release, or ``5.10.y`` if only the series is known. ``after`` is the newest release known to lack the change,
+if the date comes from measurements only.
 """
 
 from __future__ import annotations
@@ -49,17 +49,59 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible_name
+from pfnlab.base.result import ALWAYS
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.kernel.bugs.bug_status import BugStatus, Dates, Point, bug_status
-from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
+from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name, release_key
 from pfnlab.kernel.policies.switches import SWITCHES, Backport
+
+#: The value of "since" for a bug that every release has.
+ALL = "all"
+
+
+class StableRelease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first release in a stable series to contain a change.
+
+    :param version: ``6.1.85``, or ``5.10.y`` if only the series is known
+    :param commit: the stable commit, 12 digits, if known
+    :param after: the newest release known to lack it, if the date comes from measurements only
+    """
+
+    version: str
+    commit: Annotated[str, ALWAYS] = ""
+    after: Annotated[str, ALWAYS] = ""
+
+    def __str__(self) -> str:
+        commit = f" ({self.commit})" if self.commit else ""
+        return f"{self.version}{commit}{f', not yet in {self.after}' if self.after else ''}"
+
+    @property
+    def series(self) -> str:
+        """The stable series: ``6.1`` for ``6.1.85``."""
+        return self.version.rpartition(".")[0]
+
+    def reached(self, kernel: KernelName) -> bool | None:
+        """Return whether *kernel*, which must belong to this series, has the change; None if unknown."""
+        number = self.version.rpartition(".")[2]
+        if kernel.point is None or not number.isdigit():
+            # The mainline release itself contains no backports.
+            return False if kernel.point == 0 else None
+        if kernel.point >= int(number):
+            return True
+        # A candidate comes before the release itself.
+        at = kernel.point if kernel.candidate is None else -1
+        return None if self.after and at > self._newest_without else False
+
+    @property
+    def _newest_without(self) -> int:
+        point = self.after.rpartition(".")[2]
+        return int(point) if point.isdigit() else -1
 
 
 class BugReach(StrEnum):
@@ -166,9 +208,9 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     mended: str = ""
     commit: str = ""
     remark: str = ""
-    stable: tuple[Point, ...] = ()
+    stable: tuple[StableRelease, ...] = ()
     partial: bool = False
-    came: tuple[Point, ...] = ()
+    came: tuple[StableRelease, ...] = ()
     no_stable: bool = False
     cve: str = ""
     same_as: str = ""
@@ -218,22 +260,14 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         return "; ".join(f"{word} {said}" for word, said in words if said and (word == "on" or not self.on))
 
     @property
-    def dates(self) -> Dates:
-        """Its dates, including those stable releases that are listed with its switches."""
-        repaired = (*_points_of(self.commit), *_points_of_undated(self), *self.stable)
-        came = (*_points_of(self.introduced), *self.came)
-        return Dates(
-            *(self.number, self.since, self.introduced, self.mended, self.commit),
-            *(repaired, came, self.no_stable, self.measured, self.remark),
-            never=self.kind is BugKind.PROPOSAL,
-            change=self.kind in (BugKind.CHANGE, BugKind.RULE),
-            partial=self.partial,
-        )
-
-    @property
     def stable_only(self) -> bool:
         """True if no mainline release ever had it because only a stable series backported its cause."""
-        return not self.since and bool(self.dates.came)
+        return not self.since and bool(self.came)
+
+    @property
+    def is_change(self) -> bool:
+        """True for a change rather than a fault: it ends, but is never "fixed"."""
+        return self.kind in (BugKind.CHANGE, BugKind.RULE)
 
     @property
     def dated(self) -> Bug:
@@ -242,19 +276,9 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     def fixed_in(self, version: str) -> str:
         """The first release without it in that series, or else in mainline; empty if unknown."""
-        dates = self.dated.dates
-        series = kernel_name(version).release if version else ""
-        own = [point.version for point in dates.stable if point.series == series and point.version[-1] != "y"]
-        return own[0] if own and not dates.change else self.dated.mended
-
-    def status(self, version: str) -> BugStatus:
-        """The status of the kernel *version*: it has the bug, no longer has it, does not have it yet, or
-        unknown.
-
-        :param version: an upstream version, a distribution's package version, or as in ``uname -r``
-        :raises Misuse: if it does not begin like a version
-        """
-        return bug_status(msgspec.structs.replace(self.dated.dates, number=self.number), version)
+        dated, series = self.dated, kernel_name(version).release if version else ""
+        own = [point.version for point in dated.stable if point.series == series and point.version[-1] != "y"]
+        return own[0] if own and not dated.is_change else dated.mended
 
 
 def bug(number: str) -> Bug:
@@ -312,19 +336,21 @@ def _texts() -> dict[str, str]:
 def _read(number: str) -> Bug:
     content = toml_content(_texts()[number], f"{number}.toml")
     try:
-        return msgspec.convert({**content, "number": number}, type=Bug)
+        one = msgspec.convert({**content, "number": number}, type=Bug)
     except msgspec.ValidationError as wrong:
         raise Defect(f"{number}.toml: {wrong}") from wrong
+    repaired = (*_points_of(one.commit), *_points_of_undated(one), *one.stable)
+    return msgspec.structs.replace(one, stable=repaired, came=(*_points_of(one.introduced), *one.came))
 
 
-def _points_of(commit: str) -> tuple[Point, ...]:
+def _points_of(commit: str) -> tuple[StableRelease, ...]:
     """The stable releases that backported *commit*, according to the switches."""
     return _points_by_commit().get(commit, ())
 
 
 @cache
-def _points_by_commit() -> dict[str, tuple[Point, ...]]:
-    found: dict[str, tuple[Point, ...]] = {}
+def _points_by_commit() -> dict[str, tuple[StableRelease, ...]]:
+    found: dict[str, tuple[StableRelease, ...]] = {}
     for switch in SWITCHES:
         for named, backports in ((switch.commit, switch.stable), (switch.ended_by, switch.ended_stable)):
             if named:
@@ -333,7 +359,7 @@ def _points_by_commit() -> dict[str, tuple[Point, ...]]:
     return found
 
 
-def _points_of_undated(bug: Bug) -> Iterator[Point]:
+def _points_of_undated(bug: Bug) -> Iterator[StableRelease]:
     """The same for a fix whose commit is unknown, found by the bug's number and release in its switch."""
     for switch in SWITCHES:
         if not bug.commit and bug.mended and switch.catalogue == bug.number and switch.since == bug.mended:
@@ -344,6 +370,6 @@ def _points_of_undated(bug: Bug) -> Iterator[Point]:
 _STABLE_COMMIT = re.compile(r"[0-9a-f]{12}")
 
 
-def _point(backport: Backport) -> Point:
+def _point(backport: Backport) -> StableRelease:
     commit = backport.source if _STABLE_COMMIT.fullmatch(backport.source) else ""
-    return Point(backport.point, commit, backport.after or "")
+    return StableRelease(backport.point, commit, backport.after or "")

@@ -15,6 +15,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_LINE, MOST_LOG, log_pieces
+from pfnlab.base.result import Count
 from pfnlab.base.units import size_text
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
 from pfnlab.kernel.bugs.repairs import fix_commits, fix_subjects, named_commits, subject_of
@@ -23,7 +24,7 @@ from pfnlab.kernel.bugs.repairs import fix_commits, fix_subjects, named_commits,
 NamingWord = Literal["commit", "subject", "CVE"]
 
 
-class NamingLine(msgspec.Struct, frozen=True):
+class NamingLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """The newest changelog line that names a commit.
 
     :param line: the line number
@@ -32,7 +33,7 @@ class NamingLine(msgspec.Struct, frozen=True):
     :param reverted: the line is about a revert of that commit
     """
 
-    line: int
+    line: Count
     how: NamingWord
     text: str
     reverted: bool = False

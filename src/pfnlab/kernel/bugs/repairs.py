@@ -9,9 +9,8 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.toml_text import package_tables
-from pfnlab.kernel.bugs.bug_status import Point
 from pfnlab.kernel.bugs.here import bug_called
-from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
+from pfnlab.kernel.bugs.known_bugs import Bug, StableRelease, all_bugs
 from pfnlab.kernel.policies.commits import NO_SWITCH
 from pfnlab.kernel.policies.switches import SWITCHES
 
@@ -59,8 +58,8 @@ def fix_subjects(one: Bug) -> tuple[str, ...]:
 
 def fix_commits(one: Bug) -> tuple[str, ...]:
     """The commits each of which fixes a bug: the mainline commit and its known backports."""
-    dates = one.dated.dates
-    return tuple(filter(None, (dates.commit, *(point.commit for point in dates.stable))))
+    dated = one.dated
+    return tuple(filter(None, (dated.commit, *(point.commit for point in dated.stable))))
 
 
 def named_commits() -> Iterator[str]:
@@ -120,9 +119,9 @@ def _commits_of(one: Bug) -> Iterator[BugCommit]:
         yield BugCommit(one, "fixes", one.commit)
     if one.introduced:
         yield BugCommit(one, "introduced", one.introduced)
-    roles: tuple[tuple[CommitRole, tuple[Point, ...]], ...] = (
-        ("backports the fix of", one.dates.stable),
-        ("backported the cause of", one.dates.came),
+    roles: tuple[tuple[CommitRole, tuple[StableRelease, ...]], ...] = (
+        ("backports the fix of", one.stable),
+        ("backported the cause of", one.came),
     )
     for role, points in roles:
         yield from (BugCommit(one, role, at.commit, at.version) for at in points if at.commit)
