@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic, Unpack
 
 from pfnlab.base.errors import Undecided
@@ -56,14 +57,12 @@ class LocalOwners(Generic[State]):
     """
 
     def __init__(self, model: Model[State], properties: Sequence[Property[State]], parts: int) -> None:
-        self._model, self._properties, self.parts = model, properties, parts
-        self._met = KnownSteps()
-        #: The parts, while they are in this process.
-        self._hosted: list[_OwnerHost[State]] = []
+        self._model, self.parts = model, parts
+        met = KnownSteps()
+        #: The owners, while they are in this process.
+        self._owners = [Owner(model, properties, part, parts, met) for part in range(parts)]
         self._workers: list[Worker] = []
         self._began = time.monotonic()
-        #: The boxes in this round, by the part they come from and the part they are for.
-        self._boxes: dict[int, dict[int, bytes]] = {}
 
     @property
     def round_seconds(self) -> float:
@@ -77,46 +76,37 @@ class LocalOwners(Generic[State]):
 
     def host(self, round_: int, holdings: Mapping[int, OwnerData]) -> None:
         """Like :meth:`.partitioned.Owners.host`, but works only once."""
-        parts = range(self.parts)
-        self._hosted = [_OwnerHost(self._model, self._make, part, holdings[part]) for part in parts]
-        self._began = time.monotonic()
-        self._answers({part: (_OwnerHost.take_over, round_) for part in holdings})
-
-    def _fork(self) -> None:
-        """Give each part its own process, which inherits the part's data from this one."""
-        self._workers = [forked(hosted.begin, hosted.go_ahead) for hosted in self._hosted]
-        self._hosted = []
-
-    def _make(self, part: int) -> Owner[State]:
-        return Owner(self._model, self._properties, part, self.parts, self._met)
+        self._answers({part: ("take_over", round_, holding) for part, holding in holdings.items()})
 
     def expand(self, request: Round, numbers: Sequence[array[int]]) -> dict[int, OwnerProgress]:
-        if self._hosted and time.monotonic() - self._began >= _ALONE_SECONDS:
+        if self._owners and time.monotonic() - self._began >= _ALONE_SECONDS:
             self._fork()
-        return self._reached(
-            {part: (_OwnerHost.expand, request, numbers[part]) for part in range(self.parts)}
-        )
+        return self._answers({part: ("expand", request, numbers[part]) for part in range(self.parts)})
+
+    def _fork(self) -> None:
+        """Give each owner its own process, which inherits the part's data from this one."""
+        # Counts from before the fork stay here.
+        with _own_counts(self._model):
+            self._workers = [
+                forked(partial(partial, _answer, owner), owner.run_ahead) for owner in self._owners
+            ]
+        self._owners = []
 
     def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, OwnerProgress]:
-        return self._reached({part: (_OwnerHost.go_on, way) for part, way in ways.items()})
-
-    def _reached(self, requests: Mapping[int, tuple[Any, ...]]) -> dict[int, OwnerProgress]:
-        answers = self._answers(requests)
-        self._boxes.update((part, boxes) for part, (_, boxes) in answers.items())
-        return {part: reached for part, (reached, _) in answers.items()}
+        return self._answers({part: ("go_on", way) for part, way in ways.items()})
 
     def settle(self, end: int) -> list[RoundAnswer]:
         parts = range(self.parts)
-        boxes = {part: [self._boxes[other][part] for other in parts if other != part] for part in parts}
-        self._boxes = {}
-        answers = self._answers({part: (_OwnerHost.settle, boxes[part], end) for part in parts})
+        sent = self._answers({part: ("boxes",) for part in parts})
+        boxes = {part: [sent[other][part] for other in parts if other != part] for part in parts}
+        answers = self._answers({part: ("settle", boxes[part], end) for part in parts})
         return [answers[part] for part in parts]
 
     def _answers(self, requests: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
-        """The answers from some parts, whose processes work in parallel."""
-        if self._hosted:
+        """The answers of some owners, whose processes work in parallel, to calls of their methods."""
+        if self._owners:
             with _own_counts(self._model):
-                return {part: method(self._hosted[part], *rest) for part, (method, *rest) in requests.items()}
+                return {part: _answer(self._owners[part], request) for part, request in requests.items()}
         answers = {part: self._workers[part].post(request) for part, request in requests.items()}
         while not all(answer.done() for answer in answers.values()):
             hear(self._workers)
@@ -125,6 +115,11 @@ class LocalOwners(Generic[State]):
         except WorkerEnded as lost:
             says = f"a process of the search ended without an answer (exit {lost.code})"
             raise Undecided(says) from None
+
+
+def _answer(owner: Owner[Any], request: tuple[Any, ...]) -> Any:
+    method, *rest = request
+    return getattr(owner, method)(*rest)
 
 
 @contextmanager
@@ -139,50 +134,3 @@ def _own_counts(model: Model[Any]) -> Iterator[None]:
     finally:
         model.take_counts()
         model.add_counts(before)
-
-
-class _OwnerHost(Generic[State]):
-    """An owner in its own process. Each method except the first two answers a request."""
-
-    _owner: Owner[State]
-
-    def __init__(
-        self, model: Model[State], make: Callable[[int], Owner[State]], part: int, holding: OwnerData
-    ) -> None:
-        self._model, self._make, self._part, self._holding = model, make, part, holding
-        #: Whether there is work to do between requests.
-        self._ahead = False
-
-    def begin(self) -> Callable[[tuple[Any, ...]], Any]:
-        """Start in a separate process; return the request handler there."""
-        if isinstance(self._model, CountingModel):
-            # The parent already knows the counts from before the fork.
-            self._model.take_counts()
-        return lambda request: request[0](self, *request[1:])
-
-    def go_ahead(self) -> bool:
-        """Expand a state between requests; return False if all are expanded."""
-        self._ahead = self._ahead and self._owner.run_ahead()
-        return self._ahead
-
-    def take_over(self, round_: int) -> None:
-        self._owner = self._make(self._part)
-        self._owner.take_over(round_, self._holding)
-        del self._holding
-
-    def expand(self, request: Round, numbers: Sequence[int]) -> tuple[OwnerProgress, dict[int, bytes]]:
-        """Expand states; return the owner's progress and its boxes for all other owners."""
-        return self._reached(self._owner.expand(request, numbers))
-
-    def go_on(self, way: ChoiceWay) -> tuple[OwnerProgress, dict[int, bytes]]:
-        return self._reached(self._owner.go_on(way))
-
-    def _reached(self, reached: OwnerProgress) -> tuple[OwnerProgress, dict[int, bytes]]:
-        if reached.unmet is not None:
-            return reached, {}
-        self._ahead = True
-        return reached, self._owner.boxes()
-
-    def settle(self, boxes: list[bytes], end: int) -> RoundAnswer:
-        self._ahead = True
-        return self._owner.settle(boxes, end)
