@@ -24,7 +24,7 @@ def test_every_state_and_step_is_counted_once() -> None:
     found = explore(Counters())
 
     assert (36, 60) == (found.states, found.transitions)
-    assert found.complete
+    assert not found.cut
 
 
 def test_a_step_to_a_known_state_is_judged() -> None:
@@ -59,7 +59,7 @@ def test_symmetry_leaves_the_verdicts_alone(symmetric: bool) -> None:
     """Found is what a search of all states finds."""
     found = explore(Counters(symmetric=symmetric), [SMALL, FULL])
 
-    assert ["violated", "reached"] == [found.verdict(asked.name) for asked in (SMALL, FULL)]
+    assert {SMALL.name, FULL.name} == found.discoveries.keys()
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
@@ -82,19 +82,25 @@ def test_a_path_under_symmetry_is_one_of_the_model_itself() -> None:
 
 def test_a_property_that_holds_everywhere_holds() -> None:
     """Nothing is left out, so it can be said."""
-    assert "holds" == explore(Counters(), [always("few", lambda state: sum(state) < 11)]).verdict("few")
+    found = explore(Counters(), [always("few", lambda state: sum(state) < 11)])
+
+    assert ({}, [], 36) == (found.discoveries, found.cut, found.premises["few"])
 
 
 def test_a_property_whose_premise_never_is_true_is_vacuous() -> None:
     """It holds, but nobody learns anything."""
     asked = always("odd", lambda state: False, lambda state: sum(state) > 100)
 
-    assert "vacuous" == explore(Counters(), [asked]).verdict("odd")
+    found = explore(Counters(), [asked])
+
+    assert ({}, 0) == (found.discoveries, found.premises["odd"])
 
 
 def test_what_no_state_satisfies_is_never() -> None:
     """The guard against a search that looked at nothing goes off."""
-    assert "never" == explore(Counters(), [sometimes("far", lambda state: sum(state) > 10)]).verdict("far")
+    found = explore(Counters(), [sometimes("far", lambda state: sum(state) > 10)])
+
+    assert ({}, []) == (found.discoveries, found.cut)
 
 
 def test_premises_are_counted() -> None:
@@ -117,17 +123,10 @@ def test_a_depth_cuts_and_says_so() -> None:
     assert ["depth: 4 states at depth 3 not expanded"] == found.cut
 
 
-def test_a_cut_search_leaves_what_it_did_not_find_undecided() -> None:
-    """Neither holds nor never."""
-    found = explore(Counters(), [SMALL, FULL], depth=3)
-
-    assert ["undecided", "undecided"] == [found.verdict(asked.name) for asked in (SMALL, FULL)]
-
-
 def test_a_depth_that_cuts_nothing_leaves_the_search_complete() -> None:
     """The deepest state has no successors, but a search that stops before it cannot know."""
-    assert not explore(Counters(), depth=10).complete
-    assert explore(Counters(), depth=11).complete
+    assert explore(Counters(), depth=10).cut
+    assert not explore(Counters(), depth=11).cut
 
 
 def test_a_limit_of_states_cuts() -> None:
@@ -143,13 +142,6 @@ def test_a_limit_of_time_cuts() -> None:
     found = explore(Counters(), seconds=0)
 
     assert (1, ["seconds: 0 passed, 1 state not expanded"]) == (found.states, found.cut)
-
-
-def test_stopping_at_the_first_violation_cuts() -> None:
-    """The violation counts, and the rest is open."""
-    found = explore(Counters(), [SMALL, FULL], stop_at_first=True)
-
-    assert ["violated", "undecided"] == [found.verdict(asked.name) for asked in (SMALL, FULL)]
 
 
 def test_a_model_that_is_not_deterministic_is_found_out() -> None:
@@ -206,10 +198,12 @@ def test_counts_of_the_race_are_pinned() -> None:
     assert {True: 4993, False: 4621} == counts
 
 
-@pytest.mark.parametrize(("fixed", "verdict"), [(True, "holds"), (False, "violated")])
-def test_the_race_is_found_where_it_is(fixed: bool, verdict: str) -> None:
+@pytest.mark.parametrize("fixed", [True, False])
+def test_the_race_is_found_where_it_is(fixed: bool) -> None:
     """The flush before the VMA is unlinked decides."""
-    assert verdict == explore(Race(fixed, accesses=1), PROPERTIES).verdict(PROPERTIES[0].name)
+    found = explore(Race(fixed, accesses=1), PROPERTIES)
+
+    assert fixed == (PROPERTIES[0].name not in found.discoveries)
 
 
 def test_the_shortest_schedule_of_the_race() -> None:

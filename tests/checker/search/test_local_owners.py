@@ -69,7 +69,6 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> None:
         {},
         {"depth": 25},
         {"states": 300},
-        {"stop_at_first": True},
     ],
     ids=str,
 )
@@ -151,7 +150,7 @@ def test_an_error_of_the_model_is_raised() -> None:
 
 def test_an_error_behind_the_end_is_not_raised() -> None:
     """Where a limit ends the search before that state, as in one process."""
-    assert explore_side_by_side(Failing(), [FAR], jobs=2, stop_at_first=True).violated
+    assert explore_side_by_side(Failing(), [FAR], jobs=2, states=300).cut
 
 
 def test_a_process_that_is_killed_ends_the_search() -> None:

@@ -45,7 +45,7 @@ def search(
     if jobs > 1 and races > 1 and states is None and seconds is None:
         return _race_by_race(model, properties, look, races, jobs)
     options: SearchOptions = {"states": states, "seconds": seconds, "progress": progress}
-    found = Schedules(model, properties, look, options=options).searched()
+    found = _Schedules(model, properties, look, options).searched()
     _put_in_order(model)
     return found
 
@@ -59,12 +59,10 @@ def _race_by_race(
         # The process may have searched another race before.
         model.outcomes.clear()
         model.unmodelled.clear()
-        search = Schedules(model, properties, look, (race,))
-        while search.waiting:
-            search.expand(*search.waiting.popleft())
+        found = _Schedules(model, properties, look, {}, race).searched()
         # Properties are functions, so they are not sent back; the caller has them.
-        search.found.properties = ()
-        return search.found, tallies(model.outcomes, model.unmodelled)
+        found.properties = ()
+        return found, tallies(model.outcomes, model.unmodelled)
 
     begin, parts = time.monotonic(), list[Exploration[RaceState]]()
     cut: list[str] = []
@@ -95,44 +93,41 @@ def _put_in_order(model: RaceModel) -> None:
 _Sleepers = dict[int, Footprint]
 
 
-class Schedules(RunningSearch[RaceState]):
-    """A search in progress.
+class _Schedules(RunningSearch[RaceState]):
+    """A search of schedules.
 
-    :param races: the numbers of the races to search; None for all
-    :ivar found: the result so far
-    :ivar waiting: the states to expand, each with the tasks to run there and the tasks that sleep
+    :param race: the number of the race to search; None for all
     """
+
+    model: RaceModel
 
     def __init__(
         self,
         model: RaceModel,
         properties: Sequence[Property[RaceState]],
         look: Look,
-        races: Sequence[int] | None = None,
-        options: SearchOptions | None = None,
+        options: SearchOptions,
+        race: int | None = None,
     ) -> None:
-        super().__init__(model, properties, options or {})
-        self._model, self._look = model, look
-        self.waiting: deque[tuple[RaceState, Sequence[int], _Sleepers]] = deque()
+        super().__init__(model, properties, options)
+        self._look, self._race = look, race
+        #: The states to expand, each with the tasks to run there and the tasks that sleep.
+        self._queue: deque[tuple[RaceState, Sequence[int], _Sleepers]] = deque()
         #: For each state key, the tasks that slept on every path to it so far.
         self._always_asleep: dict[bytes, Set[int]] = {}
-        for state in model.initial():
-            if races is None or state.race in races:
-                self._reach(state, {})
 
     def _begin(self) -> None:
-        """Do nothing: the initial states are already waiting."""
+        for state in self.model.initial():
+            if self._race in (None, state.race):
+                self._reach(state, {})
 
-    def _goes_on(self) -> bool:
-        self.found.frontier = len(self.waiting)
-        return bool(self.waiting) and not self._limited()
+    def _waiting(self) -> tuple[int, int]:
+        return len(self._queue), 0
 
     def _go_on(self) -> None:
-        self.expand(*self.waiting.popleft())
-
-    def expand(self, state: RaceState, tasks: Sequence[int], sleepers: _Sleepers) -> None:
-        """Run a turn of each of *tasks*; after each turn, the tasks earlier in *tasks* sleep."""
-        model, found = self._model, self.found
+        """Run a turn of each task of the next state; after each turn, the tasks before it sleep."""
+        model, found = self.model, self.found
+        state, tasks, sleepers = self._queue.popleft()
         found.expanded += 1
         for task in tasks:
             effect = model.go(state, task)
@@ -154,21 +149,20 @@ class Schedules(RunningSearch[RaceState]):
             self._reach(after, {})
 
     def _reach(self, state: RaceState, sleepers: _Sleepers) -> None:
-        key = self._model.key(state)
+        key = self.model.key(state)
         always_asleep = self._always_asleep.get(key)
         if always_asleep is None:
             self._always_asleep[key] = sleepers.keys()
-            self.found.states += 1
             judged = judgement(self.found.properties, state, self.found.discoveries)
-            self.found.reached(len(state.joint.schedule), judged, lambda: way_to(self._model, state))
-            self.waiting.append((state, [task for task in state.able if task not in sleepers], sleepers))
+            self.found.reached(len(state.joint.schedule), judged, lambda: way_to(self.model, state))
+            self._queue.append((state, [task for task in state.able if task not in sleepers], sleepers))
         elif awake := always_asleep - sleepers.keys():
             # These tasks slept on every path so far but are awake on this one.
             self._always_asleep[key] = always_asleep & sleepers.keys()
             sleepers_here = {
                 sleeper: footprint for sleeper, footprint in sleepers.items() if sleeper in always_asleep
             }
-            self.waiting.append((state, sorted(awake), sleepers_here))
+            self._queue.append((state, sorted(awake), sleepers_here))
 
 
 def way_to(model: RaceModel, state: RaceState) -> Path[RaceState]:

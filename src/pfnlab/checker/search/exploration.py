@@ -28,9 +28,6 @@ class Property(Generic[State]):
     of_step: bool = False
 
 
-Verdict = Literal["holds", "violated", "reached", "never", "vacuous", "undecided"]
-
-
 def judgement(
     properties: Sequence[Property[State]], state: State, decided: Container[str]
 ) -> Iterator[tuple[str, bool]]:
@@ -93,6 +90,7 @@ class Exploration(Generic[State]):
 
         :param way: returns the path to it; called only if the state decides a property
         """
+        self.states += 1
         if depth == len(self.growth):
             self.growth.append(0)
         self.growth[depth] += 1
@@ -108,36 +106,9 @@ class Exploration(Generic[State]):
         return self.states / self.seconds if self.seconds else 0.0
 
     @property
-    def violated(self) -> bool:
-        """True if an ``always`` property is violated."""
-        return any(
-            question.kind == "always" and question.name in self.discoveries for question in self.properties
-        )
-
-    @property
     def cut(self) -> list[str]:
         """The reasons why parts were left out; empty if every reachable state was visited."""
         return [*self.passed, *([self.beyond] if self.beyond else [])]
-
-    @property
-    def complete(self) -> bool:
-        """True if every reachable state was visited."""
-        return not self.cut
-
-    def verdict(self, name: str) -> Verdict:
-        """The verdict of the search on property *name*.
-
-        ``holds`` and ``never`` are possible only if nothing was cut. ``vacuous`` means that an
-        ``always`` property never applied.
-        """
-        question = next(question for question in self.properties if question.name == name)
-        if name in self.discoveries:
-            return "violated" if question.kind == "always" else "reached"
-        if not self.complete:
-            return "undecided"
-        if question.kind == "sometimes":
-            return "never"
-        return "holds" if self.premises[name] else "vacuous"
 
 
 def merged(properties: Sequence[Property[State]], parts: Iterable[Exploration[State]]) -> Exploration[State]:

@@ -28,14 +28,12 @@ class SearchOptions(TypedDict, total=False):
     :ivar states: approximate maximum number of distinct states; once it is reached, no more states are
         expanded
     :ivar seconds: maximum time
-    :ivar stop_at_first: end as soon as an ``always`` property is violated
     :ivar progress: called about once a second with the result so far
     """
 
     depth: int | None
     states: int | None
     seconds: float | None
-    stop_at_first: bool
     progress: Callable[[Exploration[Any]], None] | None
 
 
@@ -58,8 +56,7 @@ class RunningSearch(ABC, Generic[State]):
     ) -> None:
         if unknown := options.keys() - SearchOptions.__annotations__.keys():
             raise TypeError(f"a search has no option {min(unknown)}")
-        self.model, self.properties, self._options = model, properties, options
-        self._depth = options.get("depth")
+        self.model, self._options = model, options
         self.found = Exploration(properties)
         self.trail = Trail()
 
@@ -79,34 +76,35 @@ class RunningSearch(ABC, Generic[State]):
                     last_report = now
                 self._go_on()
 
-    def _limited(self) -> bool:
-        """True if a limit ends the search; record the reason."""
+    def _goes_on(self) -> bool:
+        """True if the next waiting state should be expanded; if a limit prevents that, record the reason."""
         found, options = self.found, self._options
-        states, seconds = options.get("states"), options.get("seconds")
-        if options.get("stop_at_first") and found.violated:
-            reason = "stopped at the first violation:"
-        elif states is not None and found.states >= states:
+        found.frontier, at = self._waiting()
+        depth, states, seconds = options.get("depth"), options.get("states"), options.get("seconds")
+        if not found.frontier:
+            return False
+        # Every waiting state is at least as deep as the next one.
+        if depth is not None and at >= depth:
+            found.beyond = f"depth: {number_of(found.frontier, 'state')} at depth {depth} not expanded"
+            return False
+        if states is not None and found.states >= states:
             reason = f"states: {found.states:,} found,"
         elif seconds is not None and found.seconds >= seconds:
             reason = f"seconds: {seconds:g} passed,"
         elif self._interrupted.is_set():
             reason = "interrupted:"
         else:
-            return False
+            return True
         found.passed.append(f"{reason} {number_of(found.frontier, 'state')} not expanded")
-        return True
-
-    def _note_depth_cut(self) -> None:
-        waiting = number_of(self.found.frontier, "state")
-        self.found.beyond = f"depth: {waiting} at depth {self._depth} not expanded"
+        return False
 
     @abstractmethod
     def _begin(self) -> None:
         """Find the initial states."""
 
     @abstractmethod
-    def _goes_on(self) -> bool:
-        """True if another waiting state should be expanded; otherwise, record the reason."""
+    def _waiting(self) -> tuple[int, int]:
+        """The number of states to expand, and the depth of the next one."""
 
     @abstractmethod
     def _go_on(self) -> None:
@@ -129,16 +127,8 @@ class _Search(RunningSearch[State]):
             if self._is_new(state):
                 self._admit(self.trail.start(choice), 0, state)
 
-    def _goes_on(self) -> bool:
-        found = self.found
-        found.states, found.frontier = len(self.trail), len(self._frontier)
-        if not self._frontier:
-            return False
-        # Every waiting state is at least as deep as the next one.
-        if self._depth is not None and self._frontier.first_depth() >= self._depth:
-            self._note_depth_cut()
-            return False
-        return not self._limited()
+    def _waiting(self) -> tuple[int, int]:
+        return len(self._frontier), self._frontier.first_depth() if self._frontier else 0
 
     def _go_on(self) -> None:
         number, at, state = self._frontier.take()
@@ -162,7 +152,7 @@ class _Search(RunningSearch[State]):
 
     def _admit(self, number: int, at: int, state: State) -> None:
         """Count a new state, judge it, and queue it."""
-        judged = judgement(self.properties, state, self.found.discoveries)
+        judged = judgement(self.found.properties, state, self.found.discoveries)
         self.found.reached(at, judged, lambda: path_along(self.model, *self.trail.way_to(number)))
         self._frontier.add(number, at, state)
 

@@ -114,7 +114,6 @@ class _PartitionedSearch(RunningSearch[State]):
     ) -> None:
         super().__init__(model, properties, options)
         self._owners, self._round_states = owners, round_states
-        self._most_seconds = options.get("seconds")
         #: The fingerprints of all states, by state number.
         self._marks = array("Q")
         #: The number of the next state to expand, the depth of the waiting states, and where that depth ends.
@@ -130,7 +129,7 @@ class _PartitionedSearch(RunningSearch[State]):
             mark = fingerprint(self.model.key(state))
             if mark not in seen:
                 seen.add(mark)
-                judged = judgement(self.properties, state, self.found.discoveries)
+                judged = judgement(self.found.properties, state, self.found.discoveries)
                 self._admit(self.trail.start(choice), mark, 0, judged)
         self._level_end = len(self.trail)
 
@@ -141,30 +140,21 @@ class _PartitionedSearch(RunningSearch[State]):
         self._take(*self._settled())
 
     def _goes_on(self) -> bool:
-        """True if the next state should be expanded: it exists, is not too deep, and no limit is exceeded.
+        # The time is checked only between rounds, because all findings in a round are taken.
+        return not self.found.cut and super()._goes_on()
 
-        A search by one process checks this before every state. Here the time is checked only between rounds,
-        because all findings in a round are taken.
-        """
-        found = self.found
-        if found.cut:
-            return False
-        found.states, found.frontier = len(self.trail), len(self.trail) - self._next
-        if self._next == self._level_end and found.frontier:
+    def _waiting(self) -> tuple[int, int]:
+        waiting = len(self.trail) - self._next
+        if waiting and self._next == self._level_end:
             self._at, self._level_end = self._at + 1, len(self.trail)
-        if not found.frontier:
-            return False
-        if self._depth is not None and self._at >= self._depth:
-            self._note_depth_cut()
-            return False
-        return not self._limited()
+        return waiting, self._at
 
     def _request(self) -> Round:
         """The next round."""
         end = min(self._level_end, self._next + _MOST_AHEAD)
         seconds = self._owners.round_seconds
-        if self._most_seconds is not None:
-            seconds = min(seconds, max(0.0, self._most_seconds - self.found.seconds))
+        if (most := self._options.get("seconds")) is not None:
+            seconds = min(seconds, max(0.0, most - self.found.seconds))
         decided = frozenset(self.found.discoveries)
         return Round(self._round, self._next, end, decided, seconds, self._round_states)
 
