@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pfnlab.checker.search.exploration import Exploration, Property
-from pfnlab.checker.search.model import State, UnmetError
+from pfnlab.checker.search.model import CountingModel, State, UnmetError
 
 Grid = tuple[int, ...]
 
@@ -79,10 +79,11 @@ class Rooted:
         return state
 
 
-class StepCounts:
+class StepCounts(CountingModel):
     """Counts of steps by their names, as models of the kernel have them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.seen: Counter[str] = Counter()
 
     def take_counts(self) -> tuple[Any, ...]:

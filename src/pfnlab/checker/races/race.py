@@ -13,7 +13,6 @@ in between does not count: it is up to the driver to prevent that.
 
 import itertools
 from array import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -39,6 +38,7 @@ from pfnlab.checker.scopes.race_judges import told_free
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.checker.search.exploration import Property
+from pfnlab.checker.search.model import CountingModel
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
@@ -100,18 +100,13 @@ class _Ending(NamedTuple):
     exited: tuple[bool | None, ...]
 
 
-class RaceModel:
-    """All schedules of a scope's races on one modelled kernel.
-
-    :ivar outcomes: how often each kind of operation had each result
-    :ivar unmodelled: the number of turns left out because the model has no rule for them, by message
-    """
+class RaceModel(CountingModel):
+    """All schedules of a scope's races on one modelled kernel."""
 
     def __init__(self, machine: ModelMachine, scope: RaceScope) -> None:
+        super().__init__()
         self.machine, self.scope = machine, scope
         self.turns = [Turns(machine, race) for race in scope.races]
-        self.outcomes: Counter[tuple[str, str]] = Counter()
-        self.unmodelled: Counter[str] = Counter()
         self._endings: dict[tuple[Any, ...], _Ending] = {}
 
     def initial(self) -> Iterable[RaceState]:

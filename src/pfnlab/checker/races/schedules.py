@@ -8,7 +8,7 @@ caching revisited", 1992.)
 """
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence, Set
 
 from pfnlab.base.processes import in_order
@@ -16,7 +16,6 @@ from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.search.exploration import Exploration, Property, judgement, merged
 from pfnlab.checker.search.explore import RunningSearch, SearchOptions
-from pfnlab.checker.search.model import add, tallies
 from pfnlab.checker.search.path import Path, path_along
 
 #: The footprint of a turn's effect.
@@ -57,12 +56,11 @@ def _race_by_race(
 
     def searched(race: int) -> tuple[Exploration[RaceState], tuple[object, ...]]:
         # The process may have searched another race before.
-        model.outcomes.clear()
-        model.unmodelled.clear()
+        model.take_counts()
         found = _Schedules(model, properties, look, {}, race).searched()
         # Properties are functions, so they are not sent back; the caller has them.
         found.properties = ()
-        return found, tallies(model.outcomes, model.unmodelled)
+        return found, model.take_counts()
 
     begin, parts = time.monotonic(), list[Exploration[RaceState]]()
     cut: list[str] = []
@@ -71,7 +69,7 @@ def _race_by_race(
             searched, range(races), jobs, named=lambda race: f"race {race + 1} of {model.scope.name}"
         ):
             parts.append(found)
-            add(counts, model.outcomes, model.unmodelled)
+            model.add_counts(counts)
     except KeyboardInterrupt:
         cut.append(f"interrupted: {len(parts)} of {races} races searched")
     # Of two equally long schedules, the one from the earlier race counts as found first.
@@ -167,14 +165,12 @@ class _Schedules(RunningSearch[RaceState]):
 
 def way_to(model: RaceModel, state: RaceState) -> Path[RaceState]:
     """The schedule that leads to *state*, as a path; its turns were counted when it was found."""
-    counted, unmodelled = Counter(model.outcomes), Counter(model.unmodelled)
-    current = list(model.initial())[state.race]
-    choices = []
-    for task in state.joint.schedule:
-        steps = list(model.successors(current))
-        choice = next(number for number, (turn, _) in enumerate(steps) if turn.task == task)
-        choices.append(choice)
-        current = steps[choice][1]
-    path = path_along(model, state.race, choices)
-    model.outcomes, model.unmodelled = counted, unmodelled
-    return path
+    with model.uncounted():
+        current = list(model.initial())[state.race]
+        choices = []
+        for task in state.joint.schedule:
+            steps = list(model.successors(current))
+            choice = next(number for number, (turn, _) in enumerate(steps) if turn.task == task)
+            choices.append(choice)
+            current = steps[choice][1]
+        return path_along(model, state.race, choices)

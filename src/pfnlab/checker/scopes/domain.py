@@ -1,9 +1,8 @@
 """The modelled kernel as a search model: states are kernels between operations, steps are operations."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,7 +25,7 @@ from pfnlab.checker.scopes.moment import (
 from pfnlab.checker.scopes.naming import Naming, Omissions, area_base
 from pfnlab.checker.scopes.operations import Renaming, ScopeStep, area_name, operations
 from pfnlab.checker.scopes.scope import Scope
-from pfnlab.checker.search.model import add, tallies
+from pfnlab.checker.search.model import CountingModel
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.kernel.mm.flags import VM_SHARED
@@ -74,26 +73,23 @@ class OperationEffect(NamedTuple):
         return sum(event.name in ("flush", "flush_all") for event in self.events)
 
 
-class KernelModel:
+class KernelModel(CountingModel):
     """One modelled kernel and a scope.
 
     :param symmetry: whether states that differ only in task and area names count as one
     :param merging: whether states that differ only in irrelevant details count as one, too: orders, and the
         location of an area (docs/states.md)
-    :ivar outcomes: how often each kind of operation had each result, by keyword and ``ok`` or an errno
-    :ivar unmodelled: the number of steps left out because the model has no rule for them, by message
     """
 
     def __init__(
         self, machine: ModelMachine, scope: Scope, *, symmetry: bool = True, merging: bool = True
     ) -> None:
+        super().__init__()
         self.machine, self.scope = machine, scope
         ops = [template.op for template in scope.templates]
         self._platform, devices, whole = place(scope.program("", "", ops))
         areas = {area_name(number): (area_base(number), scope.pages) for number in range(MAX_AREAS)}
         self.places = Places(devices, areas, whole)
-        self.outcomes: Counter[tuple[str, str]] = Counter()
-        self.unmodelled: Counter[str] = Counter()
         #: The last state created, with its kernel, until the next step from the same state.
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
@@ -168,15 +164,6 @@ class KernelModel:
 
     def composed(self, parts: tuple[bytes, ...]) -> KernelState:
         return KernelState(parts)
-
-    def take_counts(self) -> tuple[Any, ...]:
-        taken = tallies(self.outcomes, self.unmodelled)
-        self.outcomes.clear()
-        self.unmodelled.clear()
-        return taken
-
-    def add_counts(self, counts: tuple[Any, ...]) -> None:
-        add(counts, self.outcomes, self.unmodelled)
 
     def moment(self, state: KernelState) -> StateView:
         """*state* as a view, for judges."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Generic, Unpack
 
@@ -57,7 +57,8 @@ class LocalOwners(Generic[State]):
     """
 
     def __init__(self, model: Model[State], properties: Sequence[Property[State]], parts: int) -> None:
-        self._model, self.parts = model, parts
+        self._uncounted = model.uncounted if isinstance(model, CountingModel) else nullcontext
+        self.parts = parts
         met = KnownSteps()
         #: The owners, while they are in this process.
         self._owners = [Owner(model, properties, part, parts, met) for part in range(parts)]
@@ -86,7 +87,7 @@ class LocalOwners(Generic[State]):
     def _fork(self) -> None:
         """Give each owner its own process, which inherits the part's data from this one."""
         # Counts from before the fork stay here.
-        with _own_counts(self._model):
+        with self._uncounted():
             self._workers = [
                 forked(partial(partial, _answer, owner), owner.run_ahead) for owner in self._owners
             ]
@@ -105,7 +106,7 @@ class LocalOwners(Generic[State]):
     def _answers(self, requests: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
         """The answers of some owners, whose processes work in parallel, to calls of their methods."""
         if self._owners:
-            with _own_counts(self._model):
+            with self._uncounted():
                 return {part: _answer(self._owners[part], request) for part, request in requests.items()}
         answers = {part: self._workers[part].post(request) for part, request in requests.items()}
         while not all(answer.done() for answer in answers.values()):
@@ -120,17 +121,3 @@ class LocalOwners(Generic[State]):
 def _answer(owner: Owner[Any], request: tuple[Any, ...]) -> Any:
     method, *rest = request
     return getattr(owner, method)(*rest)
-
-
-@contextmanager
-def _own_counts(model: Model[Any]) -> Iterator[None]:
-    """Let *model* count from zero, then restore the earlier counts."""
-    if not isinstance(model, CountingModel):
-        yield
-        return
-    before = model.take_counts()
-    try:
-        yield
-    finally:
-        model.take_counts()
-        model.add_counts(before)

@@ -1,7 +1,8 @@
 """Models to search: a model has three methods, which must be deterministic."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 #: A step's label: printed by ``str``, compared by ``==``.
@@ -56,19 +57,39 @@ class ComposedModel(Protocol[State]):
         ...
 
 
-@runtime_checkable
-class CountingModel(Protocol):
-    """Methods for combining the counts of several processes, for a model that counts while generating
-    successors.
+class CountingModel:
+    """Base class of a model that counts while generating successors.
+
+    :ivar outcomes: how often each kind of operation had each result, by keyword and ``ok`` or an errno
+    :ivar unmodelled: the number of steps left out because the model has no rule for them, by message
     """
 
+    def __init__(self) -> None:
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.unmodelled: Counter[str] = Counter()
+
     def take_counts(self) -> tuple[Any, ...]:
-        """The counts since the last call; counting restarts at zero."""
-        ...
+        """The counts since the last call, as plain values; counting restarts at zero."""
+        taken = tuple(self.outcomes.items()), tuple(self.unmodelled.items())
+        self.outcomes.clear()
+        self.unmodelled.clear()
+        return taken
 
     def add_counts(self, counts: tuple[Any, ...]) -> None:
-        """Add *counts*, which :meth:`take_counts` returned in another process."""
-        ...
+        """Add *counts*, which :meth:`take_counts` returned, perhaps in another process."""
+        outcomes, unmodelled = counts
+        self.outcomes.update(dict(outcomes))
+        self.unmodelled.update(dict(unmodelled))
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Count from zero, then restore the earlier counts."""
+        before = self.take_counts()
+        try:
+            yield
+        finally:
+            self.take_counts()
+            self.add_counts(before)
 
 
 def kind(action: Action) -> str:
@@ -79,14 +100,3 @@ def kind(action: Action) -> str:
     if isinstance(action, tuple) and action:
         return str(action[0])
     return str(action).split(maxsplit=1)[0] if str(action).strip() else ""
-
-
-def tallies(*counters: Counter[Any]) -> tuple[Any, ...]:
-    """*counters* as plain values; their keys must be plain values."""
-    return tuple(tuple(counter.items()) for counter in counters)
-
-
-def add(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
-    """Add *tallies*, which :func:`tallies` returned for as many counters in another process."""
-    for counter, counts in zip(counters, tallies, strict=True):
-        counter.update(dict(counts))
