@@ -9,8 +9,9 @@ from pfnlab.base.units import number_of
 from pfnlab.campaign.shard import ShardResults
 from pfnlab.campaign.store.rows import ResultFilter, StoredResult
 from pfnlab.campaign.store.store import Store
-from pfnlab.checker.review.kept_answers import PieceAnswer, ReviewHead, other_review, plan_digest
+from pfnlab.checker.review.kept_answers import ReviewHead, other_review, plan_digest
 from pfnlab.checker.review.review import plan, review
+from pfnlab.checker.review.sequences import PieceAnswer
 from pfnlab.programs.model.model_machine import model_of
 from pfnlab.programs.runs.named_machines import name_machine
 

@@ -165,9 +165,8 @@ def _is_settled(row: PostedRow, review: PostedReview, found: ReviewSoFar) -> boo
         case "broken":
             return set(_properties_of(row, review)) <= found.broken
         case "changed":
-            return any(
-                word == review.operation and field in _ANSWERS for word, field, _, _ in found.parted.changed
-            )
+            changes = found.parted.differences
+            return any(word == review.operation and field in _ANSWERS for word, field, _, _ in changes)
     return found.core
 
 

@@ -93,8 +93,9 @@ def _of_design(request: ReviewRequest, design_word: str, say: Say) -> ReviewResu
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import working
     from pfnlab.checker.review.designs import models_reviewed
-    from pfnlab.checker.review.kept_answers import AnswerFile, PieceAnswer, ReviewHead
+    from pfnlab.checker.review.kept_answers import AnswerFile, ReviewHead
     from pfnlab.checker.review.review import plan, review
+    from pfnlab.checker.review.sequences import PieceAnswer
     from pfnlab.programs.model.model_machine import model_of
     from pfnlab.programs.runs.named_machines import name_machine
 

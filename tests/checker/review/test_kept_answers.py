@@ -9,9 +9,10 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.checker.review.kept_answers import AnswerFile, PieceAnswer, ReviewHead
+from pfnlab.checker.review.kept_answers import AnswerFile, ReviewHead
 from pfnlab.checker.review.review import ReviewPiece, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
+from pfnlab.checker.review.sequences import PieceAnswer
 from pfnlab.programs.model.model_machine import ModelMachine
 
 BASE, DESIGN = ModelMachine("7.3"), ModelMachine("7.3,tracker=vm_pat")

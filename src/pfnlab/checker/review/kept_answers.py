@@ -5,7 +5,7 @@ combined.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -16,101 +16,9 @@ from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, 
 from pfnlab.base.inert import visible_name
 from pfnlab.base.version import VERSION
 from pfnlab.checker.review.grounds import GROUNDS, LEAVES, TABLES
-from pfnlab.checker.review.parted import Parted
-from pfnlab.checker.review.review_result import ChangedField, CostKind
-from pfnlab.checker.review.sequences import Sequel
+from pfnlab.checker.review.sequences import PieceAnswer
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.programs.model.model_machine import ModelMachine
-
-
-class CostRow(msgspec.Struct, frozen=True, array_like=True):
-    """The costs of an operation, as in :class:`~pfnlab.checker.review.parted.Parted`."""
-
-    kind: CostKind
-    operation: str
-    numbers: tuple[int, int, int, int]
-    costly: Sequel | None = None
-    spared: Sequel | None = None
-
-
-class ChangeRow(msgspec.Struct, frozen=True, array_like=True):
-    """A difference without a violation."""
-
-    operation: str
-    field: ChangedField
-    base: str
-    design: str
-    times: int
-    way: Sequel
-
-
-class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
-    """The complete answer to one piece of a review.
-
-    :param piece: the index of the piece in the plan
-    :param states: the number of states compared; *differing*: how many of them differ between the two models
-    :param costs: the costs in sequences; *changed*: the other differences
-    :param broken_pairs: violations by the design alone in pairs, each with the length of its shortest
-        schedule
-    :param repaired_pairs: the same for the base
-    """
-
-    piece: int
-    states: int = 0
-    differing: int = 0
-    broken: dict[str, Sequel] = {}
-    repaired: dict[str, Sequel] = {}
-    both: dict[str, int] = {}
-    unmodelled: dict[str, int] = {}
-    costs: tuple[CostRow, ...] = ()
-    changed: tuple[ChangeRow, ...] = ()
-    broken_pairs: dict[str, int] = {}
-    repaired_pairs: dict[str, int] = {}
-
-    @classmethod
-    def of(
-        cls,
-        piece: int,
-        parted: Parted[Sequel],
-        broken_pairs: Mapping[str, int],
-        repaired_pairs: Mapping[str, int],
-    ) -> PieceAnswer:
-        """The answer made of a piece's findings."""
-        return cls(
-            piece=piece,
-            states=parted.asked,
-            differing=parted.differing,
-            broken=parted.broken,
-            repaired=parted.repaired,
-            both=parted.both,
-            unmodelled=parted.unmodelled,
-            costs=tuple(
-                CostRow(*key, numbers, parted.costly.get(key), parted.spared.get(key))
-                for key, numbers in parted.costs.items()
-            ),
-            changed=tuple(ChangeRow(*key, times, way) for key, (times, way) in parted.changed.items()),
-            broken_pairs=dict(broken_pairs),
-            repaired_pairs=dict(repaired_pairs),
-        )
-
-    @property
-    def parted(self) -> Parted[Sequel]:
-        """The findings in its sequences."""
-        costs = [((row.kind, row.operation), row) for row in self.costs]
-        return Parted(
-            broken=self.broken,
-            repaired=self.repaired,
-            both=self.both,
-            costs={key: row.numbers for key, row in costs},
-            costly={key: row.costly for key, row in costs if row.costly is not None},
-            spared={key: row.spared for key, row in costs if row.spared is not None},
-            changed={
-                (row.operation, row.field, row.base, row.design): (row.times, row.way) for row in self.changed
-            },
-            asked=self.states,
-            differing=self.differing,
-            unmodelled=self.unmodelled,
-        )
 
 
 class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,8 +46,9 @@ class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def plan_digest(pieces: Iterable[object]) -> str:
-    """A digest of *pieces* and of the pfnlab version."""
-    return _digest("\n".join([VERSION, repr((TABLES, GROUNDS, LEAVES)), *map(repr, pieces)]).encode())
+    """A digest of *pieces*, of the form of their answers, and of the pfnlab version."""
+    tables = TABLES, GROUNDS, LEAVES, PieceAnswer.__struct_fields__
+    return _digest("\n".join([VERSION, repr(tables), *map(repr, pieces)]).encode())
 
 
 def _digest(content: bytes) -> str:
@@ -194,12 +103,11 @@ class AnswerFile:
     def _read(self, whole: bytes, head: ReviewHead) -> None:
         first, *lines = whole.splitlines()
         try:
-            kept = msgspec.json.decode(first, type=ReviewHead)
+            if (other := other_review(msgspec.json.decode(first, type=ReviewHead), head)) is not None:
+                raise Misuse(f"{visible_name(self._path)} is of {other}: name another file")
             answers = [msgspec.json.decode(line, type=PieceAnswer) for line in lines]
         except (msgspec.DecodeError, msgspec.ValidationError):
             raise Misuse(self._no_review()) from None
-        if (other := other_review(kept, head)) is not None:
-            raise Misuse(f"{visible_name(self._path)} is of {other}: name another file")
         self.known = {answer.piece: answer for answer in answers}
 
     def _no_review(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar, get_args
 
 import msgspec
@@ -31,23 +32,28 @@ class WithOps(Protocol):
 
 
 Way = TypeVar("Way", bound=WithOps)
-Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+#: A kind of cost, and the operation.
+Cost = tuple[CostKind, str]
 
 #: An operation, the part that differs, and its words in base and design.
 Difference = tuple[str, ChangedField, str, str]
 
 
-class Parted(msgspec.Struct, Generic[Way]):
+class Parted(msgspec.Struct, Generic[Way], omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """All differences between design and base, each with the first of the shortest ways to it.
+
+    In JSON, keys are texts, so those of several words are JSON here.
 
     :param broken: the design's first violation of each property
     :param repaired: the base's first violation of each property
     :param both: for each property, the number of states in which both violate it
-    :param costs: by kind and operation: the cost in the base and in the design, and how many operations cost
-        more and less
-    :param costly: by kind and operation: the first operation that cost more in the design; *spared*: the
-        first that cost less
-    :param changed: the differences that are not violations, with their count
+    :param costs: by :data:`Cost`: the cost in the base and in the design, and how many operations cost more
+        and less
+    :param costly: by :data:`Cost`: the first operation that cost more in the design; *spared*: the first
+        that cost less
+    :param changed: by :data:`Difference`: the count of those that are not violations
     :param asked: the number of states compared
     :param differing: the number of states in which the two differ
     :param unmodelled: the number of operations that were not compared, by message
@@ -56,47 +62,40 @@ class Parted(msgspec.Struct, Generic[Way]):
     broken: dict[str, Way] = {}
     repaired: dict[str, Way] = {}
     both: dict[str, int] = {}
-    costs: dict[tuple[CostKind, str], tuple[int, int, int, int]] = {}
-    costly: dict[tuple[CostKind, str], Way] = {}
-    spared: dict[tuple[CostKind, str], Way] = {}
-    changed: dict[Difference, tuple[int, Way]] = {}
+    costs: dict[str, tuple[int, int, int, int]] = {}
+    costly: dict[str, Way] = {}
+    spared: dict[str, Way] = {}
+    changed: dict[str, tuple[int, Way]] = {}
     asked: int = 0
     differing: int = 0
     unmodelled: dict[str, int] = {}
 
     def add(self, other: Parted[Way]) -> None:
         """Add other findings; keep the shorter of two ways, on a tie the existing one."""
-        for own, others in ((self.broken, other.broken), (self.repaired, other.repaired)):
-            for name, way in others.items():
-                _keep(own, name, way)
-        for first, others_first in ((self.costly, other.costly), (self.spared, other.spared)):
-            for cost, way in others_first.items():
-                _keep(first, cost, way)
-        for key, (count, way) in other.changed.items():
-            self.change(key, way, count)
-        for cost, numbers in other.costs.items():
-            self._add_cost(cost, numbers)
-        for totals, more in ((self.both, other.both), (self.unmodelled, other.unmodelled)):
-            for name, count in more.items():
-                totals[name] = totals.get(name, 0) + count
+        for name in ("broken", "repaired", "costly", "spared"):
+            _merge(getattr(self, name), getattr(other, name), _shorter)
+        for name in ("both", "unmodelled"):
+            _merge(getattr(self, name), getattr(other, name), operator.add)
+        _merge(self.costs, other.costs, _sums)
+        _merge(self.changed, other.changed, _counted)
         self.asked += other.asked
         self.differing += other.differing
 
-    def change(self, key: Difference, way: Way, times: int = 1) -> None:
+    def change(self, difference: Difference, way: Way) -> None:
         """Count a difference that is not a violation."""
-        before, first = self.changed.get(key, (0, way))
-        self.changed[key] = (before + times, min(first, way, key=lambda one: len(one.ops)))
+        _merge(self.changed, {_key(difference): (1, way)}, _counted)
 
-    def cost(self, cost: tuple[CostKind, str], base: int, design: int, way: Way) -> None:
+    def cost(self, cost: Cost, base: int, design: int, way: Way) -> None:
         """Count what an operation cost on both."""
-        more, fewer = design > base, design < base
-        self._add_cost(cost, (base, design, more, fewer))
+        more, fewer, key = design > base, design < base, _key(cost)
+        _merge(self.costs, {key: (base, design, int(more), int(fewer))}, _sums)
         if more or fewer:
-            _keep(self.costly if more else self.spared, cost, way)
+            _merge(self.costly if more else self.spared, {key: way}, _shorter)
 
-    def _add_cost(self, cost: tuple[CostKind, str], numbers: tuple[int, int, int, int]) -> None:
-        old = self.costs.get(cost, (0, 0, 0, 0))
-        self.costs[cost] = tuple(map(sum, zip(old, numbers, strict=True)))  # type: ignore[assignment]
+    @property
+    def differences(self) -> list[Difference]:
+        """The differences that are not violations, in the order of :attr:`changed`."""
+        return [msgspec.json.decode(key, type=Difference) for key in self.changed]
 
     def result(
         self, lines: Callable[[Way], str], meanings: Mapping[str, KernelProperty], **others: Any
@@ -119,20 +118,36 @@ class Parted(msgspec.Struct, Generic[Way]):
 
     def _costs(self, lines: Callable[[Way], str]) -> Iterator[OperationCost]:
         """The operations with different costs."""
-        ordered = sorted(self.costs.items(), key=lambda row: (COST_KINDS.index(row[0][0]), row[0][1]))
-        for cost, (base, design, more, fewer) in ordered:
-            if more or fewer:
-                first = self.costly.get(cost) or self.spared[cost]
-                yield OperationCost(*cost, base, design, more, fewer, lines(first))
+        found = ((msgspec.json.decode(key, type=Cost), key, numbers) for key, numbers in self.costs.items())
+        for cost, key, numbers in sorted(found, key=lambda row: (COST_KINDS.index(row[0][0]), row[0][1])):
+            if (first := self.costly.get(key) or self.spared.get(key)) is not None:
+                yield OperationCost(*cost, *numbers, lines(first))
 
     def _changes(self, lines: Callable[[Way], str]) -> Iterator[Change]:
         """Differences without a violation: results first, and within each kind the most frequent first."""
         fields = get_args(ChangedField)
-        ordered = sorted(self.changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
-        for (word, field, base, design), (times, way) in ordered:
-            yield Change(word, field, base, design, times, lines(way))
+        rows = zip(self.differences, self.changed.values(), strict=True)
+        ordered = sorted(rows, key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
+        for difference, (times, way) in ordered:
+            yield Change(*difference, times, lines(way))
 
 
-def _keep(ways: dict[Key, Way], name: Key, way: Way) -> None:
-    if name not in ways or len(way.ops) < len(ways[name].ops):
-        ways[name] = way
+def _key(words: tuple[str, ...]) -> str:
+    return msgspec.json.encode(words).decode()
+
+
+def _merge(own: dict[str, Value], more: Mapping[str, Value], join: Callable[[Value, Value], Value]) -> None:
+    for name, value in more.items():
+        own[name] = join(own[name], value) if name in own else value
+
+
+def _shorter(one: Way, other: Way) -> Way:
+    return min(one, other, key=lambda way: len(way.ops))
+
+
+def _sums(one: tuple[int, ...], other: tuple[int, ...]) -> Any:
+    return tuple(map(sum, zip(one, other, strict=True)))
+
+
+def _counted(one: tuple[int, Way], other: tuple[int, Way]) -> tuple[int, Way]:
+    return one[0] + other[0], _shorter(one[1], other[1])

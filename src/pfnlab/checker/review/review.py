@@ -5,7 +5,7 @@ out.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pfnlab.base.errors import Undecided
@@ -13,7 +13,6 @@ from pfnlab.base.processes import in_order
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import ALONE, BESIDE, GROUNDS, ground, ops_text, used_areas
 from pfnlab.checker.review.judged import newly_broken, other_walkers
-from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
     ASKED,
     OperationPair,
@@ -26,7 +25,7 @@ from pfnlab.checker.review.pairs import (
 )
 from pfnlab.checker.review.parted import Parted
 from pfnlab.checker.review.review_result import Broken, Form, ReviewResult, ReviewStage
-from pfnlab.checker.review.sequences import Sequel, SideBySideModels
+from pfnlab.checker.review.sequences import PieceAnswer, Sequel, SideBySideModels
 from pfnlab.checker.scopes.properties import MODEL_PROPERTIES
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
@@ -75,20 +74,6 @@ class ReviewPiece(NamedTuple):
 
     def __str__(self) -> str:
         return self.pair.name if self.pair is not None else f"ground {self.ground}"
-
-
-class Answered(NamedTuple):
-    """The answer to a piece; *done* is false if time ran out first.
-
-    :param broken: for schedules: violations by the design alone, each with the length of its shortest
-        schedule
-    :param repaired: the same, for the base
-    """
-
-    done: bool
-    parted: Parted[Sequel]
-    broken: Mapping[str, int] = {}
-    repaired: Mapping[str, int] = {}
 
 
 class ReviewSoFar(NamedTuple):
@@ -164,7 +149,7 @@ def review(
     chosen = plan() if pieces is None else list(pieces)
     deadline = begin + seconds
 
-    def answered(piece: ReviewPiece) -> Answered:
+    def answered(piece: ReviewPiece) -> PieceAnswer:
         return _answered(base, design, piece, deadline)
 
     new = in_order(answered, [piece for at, piece in enumerate(chosen) if at not in known], jobs, done=done)
@@ -175,8 +160,7 @@ def review(
     found_after: dict[str, float] = {}
     for at, piece in enumerate(chosen):
         if at in known:
-            kept = known[at]
-            answer = Answered(True, kept.parted, kept.broken_pairs, kept.repaired_pairs)
+            answer = known[at]
         else:
             try:
                 answer = next(new)
@@ -185,28 +169,28 @@ def review(
                     raise
                 interrupted()
                 break
+            answer.piece = at
             if answer.done:
-                keep(PieceAnswer.of(at, answer.parted, answer.broken, answer.repaired))
-        total.add(answer.parted)
+                keep(answer)
+        total.add(answer)
         asked[piece.stage] += answer.done
         schedules += answer.done and piece.pair is not None
-        if differing := answer.parted.differing + bool(answer.broken or answer.repaired):
+        if differing := answer.differing + bool(answer.broken_pairs or answer.repaired_pairs):
             differs[piece.shown] = differs.get(piece.shown, 0) + differing
-        _shorter(broken, answer.broken, piece)
-        _shorter(repaired, answer.repaired, piece)
+        _shorter(broken, answer.broken_pairs, piece)
+        _shorter(repaired, answer.repaired_pairs, piece)
         for name in (*total.broken, *total.repaired, *broken, *repaired):
             found_after.setdefault(name, round(time.monotonic() - begin, 3))
         core = at + 1 == len(chosen) or not chosen[at + 1].core
         if enough(ReviewSoFar(frozenset(total.broken) | frozenset(broken), total, core)):
             break
-    told = _Teller(base, design, found_after)
     return total.result(
         _lines,
         MODEL_PROPERTIES,
         design=f"model:{design.spec}",
         base=f"model:{base.spec}",
-        broken=told.all(total.broken, broken, design, base),
-        repaired=told.all(total.repaired, repaired, base, design),
+        broken=tuple(_told(total.broken, broken, design, base, found_after)),
+        repaired=tuple(_told(total.repaired, repaired, base, design, found_after)),
         bytes_per_vma=(_bytes(base), _bytes(design)),
         stages=tuple(
             ReviewStage(name, number < _CORE, asked[number], sum(piece.stage == number for piece in chosen))
@@ -229,33 +213,36 @@ def _shorter(shown: dict[str, FoundPair], more: Mapping[str, int], piece: Review
             shown[name] = FoundPair(piece.pair, length)
 
 
-def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, deadline: float) -> Answered:
+def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, deadline: float) -> PieceAnswer:
     """The answer to one piece; empty if time ran out."""
     if time.monotonic() > deadline:
-        return Answered(False, Parted())
+        return PieceAnswer(done=False)
     if piece.pair is None:
         both = SideBySideModels(base, design, piece.ground)
-        complete = both.try_all(piece.doubles, deadline)
-        return Answered(complete, both.parted)
+        both.answer.done = both.try_all(piece.doubles, deadline)
+        return both.answer
+    answer = PieceAnswer()
     race = piece.pair.race()
     if race is None:
-        return Answered(True, Parted())
-    parted, found = Parted[Sequel](), dict[ModelMachine, dict[str, int]]()
+        return answer
+    found = dict[ModelMachine, dict[str, int]]()
     for machine in (design, base):
         if found == {design: {}} and piece.stage >= _CORE:
             # Violations by the base alone are reported only for the core.
-            return Answered(True, parted)
+            return answer
         try:
             model, exploration = searched(machine, race, max(0.0, deadline - time.monotonic()))
         except Undecided as unknown:
-            return Answered(True, Parted(unmodelled={str(unknown): 1}))
+            return PieceAnswer(unmodelled={str(unknown): 1})
         if exploration.passed:
             # This model may also violate the properties that the other violates, but that is unknown.
-            return Answered(False, parted)
-        parted.unmodelled.update(model.unmodelled)
+            answer.done = False
+            return answer
+        answer.unmodelled.update(model.unmodelled)
         found[machine] = {name: len(path.actions) for name, path in exploration.discoveries.items()}
     here, there = found[design], found[base]
-    return Answered(True, parted, _alone(here, there), _alone(there, here))
+    answer.broken_pairs, answer.repaired_pairs = _alone(here, there), _alone(there, here)
+    return answer
 
 
 def _alone(violated: dict[str, int], others: dict[str, int]) -> dict[str, int]:
@@ -263,59 +250,56 @@ def _alone(violated: dict[str, int], others: dict[str, int]) -> dict[str, int]:
     return {name: length for name, length in violated.items() if name not in others}
 
 
-class _Teller:
-    """Reports each finding with its shortest program or schedule."""
+def _told(
+    ways: dict[str, Sequel],
+    shown: dict[str, FoundPair],
+    machine: ModelMachine,
+    other: ModelMachine,
+    seconds: Mapping[str, float],
+) -> Iterator[Broken]:
+    """All properties that *machine* violates and *other* satisfies, in the listed order, each with its
+    shortest program or schedule.
+    """
+    for name, meaning in MODEL_PROPERTIES.items():
+        form: Form = "schedule"
+        schedule: tuple[str, ...] = ()
+        if name in ways:
+            form, where = "sequence", ground(ways[name].ground).name
+            text: str | None = program_text(_sequence(name, ways[name], machine, other))
+        elif name in shown:
+            pair = shown[name].pair
+            where = pair.where
+            text, schedule = _schedule(name, pair, machine)
+        else:
+            continue
+        words = name, form, meaning.happens, meaning.noticed, where, seconds[name]
+        yield Broken(*words, text=text, schedule=schedule)
 
-    def __init__(self, base: ModelMachine, design: ModelMachine, seconds: Mapping[str, float]) -> None:
-        self._base, self._design, self._seconds = base, design, seconds
 
-    def all(
-        self, ways: dict[str, Sequel], shown: dict[str, FoundPair], machine: ModelMachine, other: ModelMachine
-    ) -> tuple[Broken, ...]:
-        """All properties that *machine* violates and *other* satisfies, in the listed order."""
-        found = []
-        for name, meaning in MODEL_PROPERTIES.items():
-            form: Form = "schedule"
-            schedule: tuple[str, ...] = ()
-            if name in ways:
-                form, where = "sequence", ground(ways[name].ground).name
-                text: str | None = program_text(self._sequence(name, ways[name], machine, other))
-            elif name in shown:
-                pair = shown[name].pair
-                where = pair.where
-                text, schedule = self._schedule(name, pair, machine)
-            else:
-                continue
-            words = name, form, meaning.happens, meaning.noticed, where, self._seconds[name]
-            found.append(Broken(*words, text=text, schedule=schedule))
-        return tuple(found)
+def _sequence(name: str, way: Sequel, machine: ModelMachine, other: ModelMachine) -> Program:
+    asks = f"Why is {name} violated by model:{machine.spec} and kept by model:{other.spec}?"
+    program = ground(way.ground).program_of(way.ops, f"{name} on model:{machine.spec}", asks)
+    walkers = other_walkers(machine, other)
 
-    def _sequence(self, name: str, way: Sequel, machine: ModelMachine, other: ModelMachine) -> Program:
-        asks = f"Why is {name} violated by model:{machine.spec} and kept by model:{other.spec}?"
-        program = ground(way.ground).program_of(way.ops, f"{name} on model:{machine.spec}", asks)
+    def shows(candidate: Program) -> bool:
+        try:
+            return newly_broken(name, machine, other, candidate, walkers)
+        except Undecided:
+            return False
 
-        walkers = other_walkers(self._base, self._design)
+    return used_areas(shrunk(program, shows))
 
-        def shows(candidate: Program) -> bool:
-            try:
-                return newly_broken(name, machine, other, candidate, walkers)
-            except Undecided:
-                return False
 
-        return used_areas(shrunk(program, shows))
-
-    def _schedule(
-        self, name: str, pair: OperationPair, machine: ModelMachine
-    ) -> tuple[str | None, tuple[str, ...]]:
-        race = pair.race()
-        assert race is not None
-        model, found = searched(machine, race)
-        path: Path[RaceState] = found.discoveries[name]
-        question = next(question for question in ASKED if question.name == name)
-        program = model.program(
-            *(path, question, f"{name} on model:{machine.spec}", "In which order is it violated?")
-        )
-        return (None if program is None else program_text(program)), tuple(map(str, path.actions))
+def _schedule(name: str, pair: OperationPair, machine: ModelMachine) -> tuple[str | None, tuple[str, ...]]:
+    race = pair.race()
+    assert race is not None
+    model, found = searched(machine, race)
+    path: Path[RaceState] = found.discoveries[name]
+    question = next(question for question in ASKED if question.name == name)
+    program = model.program(
+        *(path, question, f"{name} on model:{machine.spec}", "In which order is it violated?")
+    )
+    return (None if program is None else program_text(program)), tuple(map(str, path.actions))
 
 
 def _lines(way: Sequel) -> str:

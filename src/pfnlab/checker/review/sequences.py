@@ -30,6 +30,22 @@ class Sequel(msgspec.Struct, frozen=True):
     ops: tuple[Op, ...]
 
 
+class PieceAnswer(Parted[Sequel], omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """The answer to one piece of a review; its ways are those of sequences.
+
+    :param piece: the index of the piece in the plan
+    :param done: false if time ran out first
+    :param broken_pairs: violations by the design alone in pairs, each with the length of its shortest
+        schedule
+    :param repaired_pairs: the same for the base
+    """
+
+    piece: int = 0
+    done: bool = True
+    broken_pairs: dict[str, int] = msgspec.field(default_factory=dict)
+    repaired_pairs: dict[str, int] = msgspec.field(default_factory=dict)
+
+
 #: The parts of a state to compare; each is compared until it differs.
 _SEEN: tuple[ChangedField, ...] = ("book", "entries", "walks")
 
@@ -44,7 +60,7 @@ class SideBySideModels:
         )
         self._machines, self._walkers = (base, design), other_walkers(base, design)
         self._kernels = tuple(JudgedKernel(machine, everything, self._walkers) for machine in self._machines)
-        self.parted = Parted[Sequel]()
+        self.answer = PieceAnswer()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._apart: frozenset[str] = frozenset()
         #: True if, on the path to this state, one of the two refused an operation that the other performed.
@@ -112,7 +128,7 @@ class SideBySideModels:
     def _both(self, op: Op | None, ops: tuple[Op, ...]) -> bool:
         """Perform *op* on both and compare; return False if it never returns on one."""
         base, design = (kernel.step(op) for kernel in self._kernels)
-        found, way = self.parted, Sequel(self._number, ops)
+        found, way = self.answer, Sequel(self._number, ops)
         found.asked += 1
         base_before, design_before = self._violated
         self._refused |= "ok" in (base.result, design.result) and base.result != design.result
@@ -156,10 +172,10 @@ class SideBySideModels:
                 words = base.seen.words(part), design.seen.words(part)
                 if words[0] == words[1]:
                     words = words[0], f"{words[0]}, others"
-                self.parted.change((word, part, *words), way)
+                self.answer.change((word, part, *words), way)
 
     def _without_rule(self, unknown: Undecided) -> None:
-        reasons = self.parted.unmodelled
+        reasons = self.answer.unmodelled
         reasons[str(unknown)] = reasons.get(str(unknown), 0) + 1
 
 
