@@ -55,4 +55,4 @@ def test_the_next_state_is_known_before_it_is_taken(model: Whole) -> None:
     frontier.add(7, 3, (b"a",))
     frontier.add(8, 4, (b"b",))
 
-    assert (7, 3, 2) == (frontier.first_number(), frontier.first_depth(), len(frontier))
+    assert ((7, 3), 2) == (frontier.first(), len(frontier))

@@ -128,7 +128,7 @@ class _Search(RunningSearch[State]):
                 self._admit(self.trail.start(choice), 0, state)
 
     def _waiting(self) -> tuple[int, int]:
-        return len(self._frontier), self._frontier.first_depth() if self._frontier else 0
+        return len(self._frontier), self._frontier.first()[1] if self._frontier else 0
 
     def _go_on(self) -> None:
         number, at, state = self._frontier.take()

@@ -42,20 +42,13 @@ class Frontier(Generic[State]):
         number, depth = _HEAD.unpack_from(stored)
         return number, depth, self._composed.composed(self._table.parts(stored[_HEAD.size :]))
 
-    def first_number(self) -> int:
-        """The number of the state that :meth:`take` would return next; at least one state must be waiting."""
-        return self._first()[0]
-
-    def first_depth(self) -> int:
-        """The depth of that state."""
-        return self._first()[1]
+    def first(self) -> tuple[int, int]:
+        """Number and depth of the state that :meth:`take` would return next; at least one must be waiting."""
+        first = self._queue[0]
+        number, depth, *_ = first if self._composed is None else _HEAD.unpack_from(first)
+        return number, depth
 
     def _stored(self, number: int, depth: int, state: State) -> Any:
         if self._composed is None:
             return number, depth, state
         return _HEAD.pack(number, depth) + self._table.words(self._composed.parts(state))
-
-    def _first(self) -> tuple[int, int]:
-        first = self._queue[0]
-        number, depth, *_ = first if self._composed is None else _HEAD.unpack_from(first)
-        return number, depth

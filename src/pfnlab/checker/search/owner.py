@@ -271,7 +271,7 @@ class Owner(Generic[State]):
         if self._error is not None:
             return self._error[0] + 1
         end = self._request.end
-        return min(end, self._waiting.first_number()) if self._waiting else end
+        return min(end, self._waiting.first()[0]) if self._waiting else end
 
     def _expand_round(self, request: Round, *, just_walked: bool = False) -> OwnerProgress:
         until, count = time.monotonic() + request.seconds, 0
@@ -291,7 +291,7 @@ class Owner(Generic[State]):
         self._unmet = None
         if self._request is None or self._error is not None or not self._waiting:
             return False
-        number = self._waiting.first_number()
+        number = self._waiting.first()[0]
         if number >= self._request.end:
             return False
         waiting = self._waiting.take()

@@ -339,17 +339,14 @@ def _read(number: str) -> Bug:
         one = msgspec.convert({**content, "number": number}, type=Bug)
     except msgspec.ValidationError as wrong:
         raise Defect(f"{number}.toml: {wrong}") from wrong
-    repaired = (*_points_of(one.commit), *_points_of_undated(one), *one.stable)
-    return msgspec.structs.replace(one, stable=repaired, came=(*_points_of(one.introduced), *one.came))
-
-
-def _points_of(commit: str) -> tuple[StableRelease, ...]:
-    """The stable releases that backported *commit*, according to the switches."""
-    return _points_by_commit().get(commit, ())
+    points = _points_by_commit()
+    repaired = (*points.get(one.commit, ()), *_points_of_undated(one), *one.stable)
+    return msgspec.structs.replace(one, stable=repaired, came=(*points.get(one.introduced, ()), *one.came))
 
 
 @cache
 def _points_by_commit() -> dict[str, tuple[StableRelease, ...]]:
+    """The stable releases that backported each commit, according to the switches."""
     found: dict[str, tuple[StableRelease, ...]] = {}
     for switch in SWITCHES:
         for named, backports in ((switch.commit, switch.stable), (switch.ended_by, switch.ended_stable)):
