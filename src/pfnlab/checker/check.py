@@ -19,6 +19,7 @@ from pfnlab.checker.scopes.properties import properties, questions
 from pfnlab.checker.scopes.question import Question
 from pfnlab.checker.scopes.scope import RaceScope, Scope
 from pfnlab.checker.search.exploration import Exploration, Property
+from pfnlab.checker.search.explore import SearchOptions
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.random_walks import simulate
@@ -150,13 +151,6 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
         return [answer for answer in self.answers if answer.verdict == verdict]
 
 
-#: The fields that text, reports and rows format specially; other fields are shown by name.
-SHOWN_APART = (
-    *("made", "machine", "scope", "states", "transitions", "depth", "complete", "cut", "answers", "fired"),
-    *("growth", "ended", "seconds"),
-)
-
-
 #: Searches a model elsewhere, with the same result as :func:`pfnlab.checker.search.explore.explore`.
 RemoteSearch = Callable[
     [KernelModel, Sequence[Property[Any]], Sequence[Question], int | None], Exploration[Any]
@@ -244,19 +238,12 @@ def _explored(
     progress: Callable[[Exploration[Any]], None] | None,
     jobs: int,
 ) -> Exploration[Any]:
+    options: SearchOptions = {"states": limits.states, "seconds": limits.seconds, "progress": progress}
     if isinstance(model, RaceModel) and not limits.whole_ways:
-        return schedules.search(
-            model, predicates, states=limits.states, seconds=limits.seconds, progress=progress, jobs=jobs
-        )
-    return explore_side_by_side(
-        model,
-        predicates,
-        depth=depth,
-        states=limits.states,
-        seconds=limits.seconds,
-        progress=progress,
-        jobs=1 if isinstance(model, RaceModel) else jobs,
-    )
+        return schedules.search(model, predicates, jobs=jobs, **options)
+    options["depth"] = depth
+    jobs = 1 if isinstance(model, RaceModel) else jobs
+    return explore_side_by_side(model, predicates, jobs=jobs, **options)
 
 
 def _answer(

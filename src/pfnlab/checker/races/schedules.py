@@ -10,6 +10,7 @@ caching revisited", 1992.)
 import time
 from collections import deque
 from collections.abc import Callable, Sequence, Set
+from typing import Unpack
 
 from pfnlab.base.processes import in_order
 from pfnlab.checker.races.memo import Footprint, TurnEffect
@@ -26,24 +27,21 @@ def search(
     model: RaceModel,
     properties: Sequence[Property[RaceState]],
     *,
-    states: int | None = None,
-    seconds: float | None = None,
-    progress: Callable[[Exploration[RaceState]], None] | None = None,
     look: Look = lambda effect: effect.footprint,
     jobs: int = 1,
+    **options: Unpack[SearchOptions],
 ) -> Exploration[RaceState]:
     """Find every state that any schedule of *model* reaches, breadth first.
 
     An interrupt (SIGINT) ends the search like a limit.
 
-    :param states: like *seconds* and *progress*, see :func:`~pfnlab.checker.search.explore.explore`
     :param look: returns the footprint of a turn's effect; only tests replace the default
     :param jobs: the number of races searched in parallel if there is no limit; does not change the result
+    :param options: any but a depth, because the reduction is of schedules of any length
     """
     races = len(list(model.initial()))
-    if jobs > 1 and races > 1 and states is None and seconds is None:
+    if jobs > 1 and races > 1 and options.get("states") is None and options.get("seconds") is None:
         return _race_by_race(model, properties, look, races, jobs)
-    options: SearchOptions = {"states": states, "seconds": seconds, "progress": progress}
     found = _Schedules(model, properties, look, options).searched()
     _put_in_order(model)
     return found
