@@ -14,7 +14,8 @@ from itertools import chain
 from pathlib import Path
 
 from pfnlab.base.version import VERSION
-from pfnlab.cli.verbs import VerbOption, VerbPage, verb_pages
+from pfnlab.cli.verbs import VerbPage, verb_pages
+from pfnlab.verbs.verb_option import Option
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "man"
@@ -58,8 +59,8 @@ def _page(page: VerbPage, pages: list[VerbPage]) -> str:
     ]
     for paragraph in page.paragraphs:
         lines += [".PP", _text(paragraph)]
-    lines += _rows("ARGUMENTS", [(_bold(row.metavar), row.says) for row in page.arguments])
-    options = [(_names(row), row.says) for row in page.options]
+    lines += _rows("ARGUMENTS", [(_bold(row.metavar), row.help) for row in page.arguments])
+    options = [(_names(row), row.help) for row in page.options]
     lines += _rows("OPTIONS", [*options, (_bold("-h, --help"), "Show the help of the verb.")])
     below = [other for other in pages if other.words[:-1] == page.words and other.words]
     lines += _rows("VERBS", [(_bold(other.words[-1]), other.summary) for other in below])
@@ -92,7 +93,7 @@ def _synopsis(page: VerbPage) -> list[str]:
     return [" ".join(words)]
 
 
-def _names(row: VerbOption) -> str:
+def _names(row: Option) -> str:
     value = f" \\fI{_text(row.metavar)}\\fR" if row.metavar else ""
     return ", ".join(_bold(name) for name in row.all_names) + value
 

@@ -28,7 +28,7 @@ from pfnlab.base.schema_files import FORMS, schema
 from pfnlab.base.units import number_of
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
-from pfnlab.cli.verbs import VerbOption, VerbPage, verb_pages
+from pfnlab.cli.verbs import VerbPage, verb_pages
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 from pfnlab.programs.lang.load import load_program
@@ -36,6 +36,7 @@ from pfnlab.programs.lang.ops import Call, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.words import word_of
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
+from pfnlab.verbs.verb_option import Option
 
 FOLDER = ROOT / "docs" / "reference"
 
@@ -61,14 +62,14 @@ def _verb(verb: VerbPage) -> str:
     said = f"\n## pfnlab {verb.name}\n\n```console synopsis\n{' '.join(words)}\n```\n"
     for paragraph in (verb.summary, *verb.paragraphs, verb.exit_codes):
         said += f"\n{_plain(paragraph)}\n" if paragraph else ""
-    rows = [(_bars(f"`{one.word}`"), _plain(one.says or "-")) for one in verb.arguments]
-    rows += [(_option(one), _plain(one.says or "-")) for one in verb.options]
+    rows = [(_bars(f"`{one.word}`"), _plain(one.help or "-")) for one in verb.arguments]
+    rows += [(_option(one), _plain(one.help or "-")) for one in verb.options]
     said += ("\n" + table(("argument, option", "meaning"), rows)) if rows else ""
     shown = [(_bars(f"`{line}`"), f"{_plain(says)}.") for line, says in verb.examples]
     return said + ("\n" + table(("example", "what it does"), shown) if shown else "")
 
 
-def _option(one: VerbOption) -> str:
+def _option(one: Option) -> str:
     return _bars(f"`{', '.join(one.all_names)}{f' {one.metavar}' if one.metavar else ''}`")
 
 

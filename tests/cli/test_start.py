@@ -37,12 +37,12 @@ class StartCase(NamedTuple):
 _CASES = [
     StartCase(("--version",), 13, _HEAVY | {"msgspec", "argparse"}),
     StartCase(("--help",), 16, _HEAVY | {"msgspec"}),
-    StartCase(("check", "--help"), 28, _HEAVY),
-    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 251),
-    StartCase(("litmus", "list"), 27),
-    StartCase(("explain", _LINE), 64),
-    StartCase(("kernels", "list"), 48),
-    StartCase(("litmus", "show", "munmap-middle"), 60),
+    StartCase(("check", "--help"), 29, _HEAVY),
+    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 252),
+    StartCase(("litmus", "list"), 28),
+    StartCase(("explain", _LINE), 65),
+    StartCase(("kernels", "list"), 49),
+    StartCase(("litmus", "show", "munmap-middle"), 61),
 ]
 
 _CODE = """

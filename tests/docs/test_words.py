@@ -26,7 +26,7 @@ def test_a_seed_is_what_random_numbers_begin_with() -> None:
 def test_every_seed_of_a_verb_has_the_same_meaning() -> None:
     """In every help."""
     meanings = {
-        page.name: option.says for page in verb_pages() for option in page.options if "--seed" in option.names
+        page.name: option.help for page in verb_pages() for option in page.options if "--seed" in option.names
     }
 
     assert all(says.startswith("Random seed") for says in meanings.values())

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from pfnlab.cli import candidates as values
 from pfnlab.cli.candidates import Values
-from pfnlab.cli.verbs import ALIASES, HELP, VerbOption, page_of, paragraphs_of
-from pfnlab.verbs.help import SHELLS
+from pfnlab.cli.verbs import ALIASES, HELP, page_of, paragraphs_of
+from pfnlab.verbs.verb_option import Option
 
 _FILES = values.paths()
 _PROGRAMS = values.either(values.program_names, values.paths(".pfn", ".json"))
@@ -29,7 +29,6 @@ BY_METAVAR: dict[str, Values] = {
     "TREE|SERIES": values.either(values.series, values.folders),
     "NAME|FILE": values.either(values.scopes, values.paths(".toml")),
     "FILE.py": values.paths(".py"),
-    "FILE.jsonl": values.paths(".jsonl"),
     **dict.fromkeys(("FILE|PATH", "FILE|FOLDER", "COMMIT|FILE", "[DEVICE=]FILE", "FILE|-|LINE"), _FILES),
     **dict.fromkeys(("BUNDLE|VMCORE|SOSREPORT|TEXT", "FILE"), _FILES),
     "FIELD,...": values.fields,
@@ -37,7 +36,6 @@ BY_METAVAR: dict[str, Values] = {
     "STORE": values.paths(".db"),
     "DISCUSSION": values.discussions,
     "NUMBER": values.either(values.claim_numbers, values.thread_numbers),
-    "ROW": values.thread_numbers,
     "BUG": values.bug_names,
     "PROPERTY": values.properties,
     "AUTHOR": values.claim_authors,
@@ -51,13 +49,12 @@ BY_METAVAR: dict[str, Values] = {
     "FOLDER": values.folders,
     "SEAM=POLICY": values.changes,
     "FRAGMENT": values.either(values.words("lab", "minimal", "debug"), _FILES),
-    "SHELL": values.words(*SHELLS),
     "ARCH": values.words("x86_64", "i386", "arm64", "arm", "riscv", "powerpc", "s390", "loongarch"),
     "ERRNO": values.words("EACCES", "EAGAIN", "EBUSY", "EINVAL", "ENODEV", "ENOMEM", "ENXIO", "EPERM"),
     "LEVEL": values.words("memory", "proc", "end"),
     "WORD": values.words(),
-    **dict.fromkeys(("N", "A:B", "S", "BDF", "PID", "SECONDS", "MIB", "DAYS", "URI"), values.words()),
-    **dict.fromkeys(("NAME", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.words()),
+    **dict.fromkeys(("N", "A:B", "S", "BDF", "PID", "MIB", "DAYS", "URI"), values.words()),
+    **dict.fromkeys(("NAME", "TEXT", "ADDRESS", "CAMPAIGN"), values.words()),
 }
 
 #: The same for placeholders that mean something else in one verb.
@@ -76,8 +73,6 @@ BY_PLACE: dict[tuple[str, str], Values] = {
     ("kernels build", "--like"): values.series,
 }
 
-_CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)*")
-
 
 def candidates(before: Sequence[str], typed: str) -> dict[str, str]:
     """Return the candidates for the word *typed* after the words *before*, in the order shown.
@@ -87,19 +82,17 @@ def candidates(before: Sequence[str], typed: str) -> dict[str, str]:
     return {value: says for value, says in _at(before, typed).items() if value.startswith(typed)}
 
 
-def values_of(verb: str, row: VerbOption) -> Values | None:
+def values_of(verb: str, row: Option) -> Values | None:
     """Return the possible values of an option or argument; None if they are unknown."""
     for place in (*row.names, row.metavar):
         if (verb, place) in BY_PLACE:
             return BY_PLACE[verb, place]
-    if _CHOICES.fullmatch(row.metavar):
-        return values.words(*row.metavar.split("|"))
-    return BY_METAVAR.get(row.metavar)
+    return values.words(*row.choices) if row.choices else BY_METAVAR.get(row.metavar)
 
 
 def _at(before: Sequence[str], typed: str) -> dict[str, str]:
     page = page_of("")
-    awaited: list[VerbOption] = []
+    awaited: list[Option] = []
     used: set[str] = set()
     given, ended = 0, False
     for word in before:
@@ -133,12 +126,12 @@ def _at(before: Sequence[str], typed: str) -> dict[str, str]:
     return _values(page.name, row, typed) if row is not None else _options(page.options, used)
 
 
-def _options(rows: Sequence[VerbOption], used: set[str]) -> dict[str, str]:
+def _options(rows: Sequence[Option], used: set[str]) -> dict[str, str]:
     free = (row for row in (*rows, HELP) if not used.intersection(row.all_names))
-    return {name: _sentence(row.says) for row in free for name in row.all_names if name.startswith("--")}
+    return {name: _sentence(row.help) for row in free for name in row.all_names if name.startswith("--")}
 
 
-def _values(verb: str, row: VerbOption, typed: str) -> dict[str, str]:
+def _values(verb: str, row: Option, typed: str) -> dict[str, str]:
     known = values_of(verb, row)
     return dict.fromkeys(known(typed), "") if known is not None else {}
 

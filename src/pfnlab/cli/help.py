@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pfnlab.base.terminal_text import PROSE, terminal_width, wrapped
-from pfnlab.cli.verbs import HELP, VerbOption, VerbPage, paragraphs_of
+from pfnlab.cli.verbs import HELP, VerbPage, paragraphs_of
+from pfnlab.verbs.verb_option import Option
 
 #: With fewer columns than this, an option is printed above its description, not to its left.
 _NARROW = 60
@@ -50,12 +51,12 @@ def first_sentence(group: VerbPage, name: str) -> str:
     return re.split(r"(?<=\.) ", paragraphs_of(f"{group.name} {name}".strip())[0], maxsplit=1)[0]
 
 
-def _names(row: VerbOption) -> str:
+def _names(row: Option) -> str:
     return ", ".join(row.all_names) + f" {row.metavar}".rstrip()
 
 
-def _meaning(row: VerbOption) -> str:
-    return f"{row.says} [{row.limits}]" if row.limits else row.says
+def _meaning(row: Option) -> str:
+    return f"{row.help} [{row.limits}]" if row.limits else row.help
 
 
 def _rows(rows: Sequence[tuple[str, str]], width: int, narrow: bool) -> Iterator[str]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pfnlab.base.errors import Misuse
 from pfnlab.cli.verbs import (
     MOVED,
-    VerbOption,
     default_of,
     loaded,
     options_of,
@@ -27,6 +26,7 @@ from pfnlab.cli.verbs import (
     request_of,
     verbs_of,
 )
+from pfnlab.verbs.verb_option import Option
 
 if TYPE_CHECKING:
     from pfnlab.verbs.option import Say
@@ -150,13 +150,11 @@ def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
             field.check(values[field.field])
         if field.required and field.field not in values:
             option = f" {field.names[-1]} {field.metavar}" if field.names else ""
-            raise Misuse(f"{_name(field)} is missing: write {page_of(verb).usage}{option}")
+            raise Misuse(f"{field.name} is missing: write {page_of(verb).usage}{option}")
     return values
 
 
-def _options(
-    verb: str, fields: Sequence[VerbOption], words: Sequence[str]
-) -> tuple[dict[str, Any], list[str]]:
+def _options(verb: str, fields: Sequence[Option], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Return each option's words, one list per use, and the other words; Misuse if a value is missing."""
     from argparse import SUPPRESS, ArgumentError, ArgumentParser
 
@@ -193,7 +191,7 @@ def _options(
     return uses, others
 
 
-def _lacking(field: VerbOption, words: Sequence[str]) -> Misuse:
+def _lacking(field: Option, words: Sequence[str]) -> Misuse:
     """Return the Misuse for an option with too few values."""
     number, name = len(field.forms), field.names[-1]
     needs = "a value" if number == 1 else f"{number} values"
@@ -202,7 +200,7 @@ def _lacking(field: VerbOption, words: Sequence[str]) -> Misuse:
     return Misuse(f"{name} needs {needs}: write {name} {field.metavar}{meant}")
 
 
-def _arguments(verb: str, fields: Iterable[VerbOption], words: list[str]) -> dict[str, Any]:
+def _arguments(verb: str, fields: Iterable[Option], words: list[str]) -> dict[str, Any]:
     """Return the words for each argument; the last argument may take several. Misuse if too many."""
     given: dict[str, Any] = {}
     for field in fields:
@@ -214,7 +212,7 @@ def _arguments(verb: str, fields: Iterable[VerbOption], words: list[str]) -> dic
     return given
 
 
-def _value(field: VerbOption, uses: Any) -> Any:
+def _value(field: Option, uses: Any) -> Any:
     """Return the value of a field; Misuse if a word is not valid.
 
     :param uses: the value of a flag, otherwise a list of words for each use; the last use counts
@@ -230,9 +228,9 @@ def _value(field: VerbOption, uses: Any) -> Any:
     return values[0] if len(values[0]) > 1 else values[0][0]
 
 
-def _value_of_word(field: VerbOption, form: Any, word: str) -> Any:
+def _value_of_word(field: Option, form: Any, word: str) -> Any:
     """Return *word* as a value of type *form*; Misuse if it is not valid."""
-    name = _name(field)
+    name = field.name
     if word == "":
         wanted = f"{name} {field.metavar}" if field.names else "one"
         raise Misuse(f"{name} is empty: write {wanted}{', or drop it' * (not field.required)}")
@@ -253,11 +251,6 @@ def _value_of_word(field: VerbOption, form: Any, word: str) -> Any:
     if field.max is not None and not number <= field.max:
         raise Misuse(f"{name} {word} is too large: write at most {field.max:g}")
     return number
-
-
-def _name(field: VerbOption) -> str:
-    """Return the name of an option or argument for messages."""
-    return (field.names or (field.metavar,))[-1]
 
 
 def _command(verb: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from keyword import iskeyword
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pfnlab import verbs
+from pfnlab.verbs.verb_option import Option
 
 if TYPE_CHECKING:
     from pfnlab.verbs.option import Say
@@ -98,113 +98,22 @@ def performed(verb: str, request: Any, held: Say | None = None) -> int:
     return Outcome.of_all(outcomes).value
 
 
-# Options.
-
-
-class VerbOption(NamedTuple):
-    """An option or argument of a verb: a field of its request.
-
-    :param names: ``("-o", "--output")``; empty for an argument
-    :param says: its help text
-    :param field: the name of the field; *form*: its type without annotations
-    :param metavar: the placeholder for its value in help, e.g. ``FILE``; empty for a flag
-    :param min: the smallest value; *max*: the largest
-    :param check: called with the given value; raises Misuse if the value is invalid
-    """
-
-    names: tuple[str, ...]
-    says: str
-    field: str = ""
-    form: Any = bool
-    metavar: str = ""
-    min: float | None = None
-    max: float | None = None
-    check: Callable[[Any], object] | None = None
-    required: bool = False
-    default: Any = None
-
-    @property
-    def many(self) -> bool:
-        """True if it may be repeated, i.e. its value is a tuple."""
-        return get_origin(self.form) is tuple and get_args(self.form)[1:] == (...,)
-
-    @property
-    def forms(self) -> tuple[Any, ...]:
-        """The types of the words in one use: two for a pair, none for a flag."""
-        if self.form is bool:
-            return ()
-        (form,) = (
-            [one for one in get_args(self.form) if one is not NoneType]
-            if get_origin(self.form) in (Union, UnionType)
-            else [self.form]
-        )
-        if get_origin(form) is not tuple:
-            return (form,)
-        return get_args(form)[:1] if self.many else get_args(form)
-
-    @property
-    def against(self) -> tuple[str, ...]:
-        """The names that unset a flag."""
-        is_set = self.form is bool and self.default is True
-        return tuple(f"--no-{name.removeprefix('--')}" for name in self.names if is_set)
-
-    @property
-    def all_names(self) -> tuple[str, ...]:
-        """The names that set a flag, and those that unset it."""
-        return (*self.names, *self.against)
-
-    @property
-    def word(self) -> str:
-        """Return an argument as shown in a command: ``PROGRAM...``, or ``[OTHER]`` if it is optional."""
-        word = self.metavar + ("..." if self.many and not self.metavar.endswith("...") else "")
-        return word if self.required or word.startswith("[") else f"[{word}]"
-
-    @property
-    def limits(self) -> str:
-        """Its default and bounds, e.g. ``default: 30; x>=0``; empty if it has none."""
-        parts = ["required"] if self.required and self.names else []
-        if self.against:
-            parts.append(f"default: {self.names[0]}")
-        elif not self.required and not (self.default in (None, ()) or self.default is False):
-            parts.append(f"default: {self.default}")
-        if self.min is not None and self.max is not None:
-            parts.append(f"{self.min:g}<=x<={self.max:g}")
-        elif self.min is not None or self.max is not None:
-            parts.append(f"x>={self.min:g}" if self.min is not None else f"x<={self.max:g}")
-        return "; ".join(parts)
-
-
 #: The option that every verb has, and the options of pfnlab itself, which come first.
-HELP = VerbOption(("-h", "--help"), "Show this message and exit.")
+HELP = Option("Show this message and exit.", names=("-h", "--help"))
 OWN = (
-    VerbOption(("--version",), "Print the version."),
-    VerbOption(("--no-pager",), "Print long output at once, without a pager."),
+    Option("Print the version.", names=("--version",)),
+    Option("Print long output at once, without a pager.", names=("--no-pager",)),
 )
 
 
-def options_of(verb: str) -> list[VerbOption]:
+def options_of(verb: str) -> tuple[Option, ...]:
     """Return the options and arguments of *verb*, in the order of its request's fields."""
     if (request := request_of(verb)) is None:
-        return []
+        return ()
     # Help for all verbs works without this import.
-    from msgspec.structs import fields
+    from pfnlab.verbs.option import options_in
 
-    from pfnlab.verbs.option import Option
-
-    found = []
-    for field in fields(request):
-        form, *notes = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
-        for note in notes:
-            if isinstance(note, Option):
-                names = () if note.positional else note.names or (f"--{field.name.replace('_', '-')}",)
-                metavar = "" if form is bool else note.metavar or field.name.upper()
-                bounds = note.min, note.max, note.check
-                found.append(
-                    VerbOption(
-                        names, note.help, field.name, form, metavar, *bounds, field.required, field.default
-                    )
-                )
-    return found
+    return options_in(request)
 
 
 # Help.
@@ -218,8 +127,8 @@ class VerbPage(NamedTuple):
 
     words: tuple[str, ...]
     says: tuple[str, ...]
-    arguments: tuple[VerbOption, ...]
-    options: tuple[VerbOption, ...]
+    arguments: tuple[Option, ...]
+    options: tuple[Option, ...]
     verbs: tuple[str, ...]
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     examples: tuple[tuple[str, str], ...]

@@ -18,11 +18,12 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import one_line
 from pfnlab.base.spelling import nearest
-from pfnlab.cli.verbs import HELP, VerbOption, help_of, options_of, verbs_of
+from pfnlab.cli.verbs import HELP, help_of, options_of, verbs_of
 from pfnlab.kernel.policies.own import is_path
 from pfnlab.programs.lang.library import library_paths, library_programs
 from pfnlab.programs.lang.words import MAX_BYTES
 from pfnlab.programs.runs.named_machines import full_name
+from pfnlab.verbs.verb_option import Option
 
 #: The verbs and groups of verbs that are tools.
 OFFERED = ("run", "review", "explain", "bugs", "discussions", "help")
@@ -62,7 +63,6 @@ _COMMAND_OR_NAME = re.compile(
 #: What is said of standard input, which is the client's connection.
 _STDIN = re.compile(r" \([^()]*- for standard input\)")
 
-_CHOICES = re.compile(r"[a-z]+(?:\|[a-z]+)+")
 _BEGINS_PROGRAM = ("pfnlab program", "{")
 
 
@@ -137,7 +137,7 @@ class VerbTool:
         schema: dict[str, Any] = msgspec.json.schema(self._arguments)["$defs"][self.name]
         return schema
 
-    def _declared(self, name: str, field: VerbOption) -> tuple[str, Any, Any]:
+    def _declared(self, name: str, field: Option) -> tuple[str, Any, Any]:
         """Return an argument as a field of a structure; NODEFAULT as the default if it is required."""
         form: Any = field.forms[0] if field.forms else bool
         # A verb must end before the call does.
@@ -146,10 +146,10 @@ class VerbTool:
         if form in (int, float):
             form = Annotated[form, msgspec.Meta(ge=field.min, le=most)]
         elif form in (str, Path):
-            form = Literal[tuple(field.metavar.split("|"))] if _CHOICES.fullmatch(field.metavar) else str
+            form = Literal[field.choices] if field.choices else str
         if field.many:
             form = Annotated[tuple[form, ...], msgspec.Meta(min_length=int(field.required))]
-        says = _TAKES.get(field.metavar) or self.in_arguments(field.says) + _text_instead(field)
+        says = _TAKES.get(field.metavar) or self.in_arguments(field.help) + _text_instead(field)
         form = Annotated[form, msgspec.Meta(description=says)]
         if field.required:
             return name, form, msgspec.NODEFAULT
@@ -195,7 +195,7 @@ class VerbTool:
         return ToolCall((*words, *dashes, *named), texts.by_name, on_kernel)
 
     def _taken(
-        self, name: str, field: VerbOption, values: Sequence[Any], texts: _Texts, *, is_call: bool
+        self, name: str, field: Option, values: Sequence[Any], texts: _Texts, *, is_call: bool
     ) -> list[str]:
         """Return the words for the values of an argument; put those that are texts into *texts*."""
         metavar = field.metavar
@@ -287,7 +287,7 @@ def _verbs_in(word: str) -> Iterable[str]:
     return (f"{word} {name}" for name in names) if names else (word,)
 
 
-def _argument(field: VerbOption) -> str:
+def _argument(field: Option) -> str:
     """Return the name of a field as an argument."""
     return field.names[-1].lstrip("-").replace("-", "_") if field.names else field.field
 
@@ -296,7 +296,7 @@ def _is_kernel(word: str) -> bool:
     return full_name(word).startswith("qemu:")
 
 
-def _reason_against(field: VerbOption, grants: Grants) -> str:
+def _reason_against(field: Option, grants: Grants) -> str:
     """Return why no client may give this option; empty if it may."""
     names = {*field.names}
     if names & _WITHHELD:
@@ -308,7 +308,7 @@ def _reason_against(field: VerbOption, grants: Grants) -> str:
     return ""
 
 
-def _text_instead(field: VerbOption) -> str:
+def _text_instead(field: Option) -> str:
     """Return what the description of an argument adds to the option's help: the text replaces the file."""
     metavar = field.metavar
     if field.forms == (Path,) or metavar == _POLICY:

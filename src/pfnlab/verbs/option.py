@@ -4,9 +4,11 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 import msgspec
+
+from pfnlab.verbs.verb_option import Option as Option
 
 #: Takes a line of progress.
 Say = Callable[[str], None]
@@ -21,29 +23,22 @@ class Request(msgspec.Struct, frozen=True):
     gradual: ClassVar[bool] = False
 
 
-class Option(NamedTuple):
-    """An option or argument of a verb, as an annotation of a field of its request.
-
-    :param metavar: the placeholder for its value in help
-    :param names: its spellings; by default derived from the field, e.g. ``--every-order`` for ``every_order``
-    :param min: the smallest value; *max*: the largest
-    :param check: called with the given value; raises Misuse if the value is invalid
-    :param positional: whether it is a positional argument
-    """
-
-    help: str
-    metavar: str | None = None
-    names: tuple[str, ...] = ()
-    min: float | None = None
-    max: float | None = None
-    check: Callable[[Any], object] | None = None
-    positional: bool = False
-
-    def written(self, field: str) -> str:
-        """Return the option for *field* as the user wrote it, for messages."""
-        if self.positional:
-            return self.metavar or field
-        return self.names[-1] if self.names else f"--{field.replace('_', '-')}"
+def options_in(request: type[msgspec.Struct]) -> tuple[Option, ...]:
+    """Return the options and arguments of a request, in the order of its fields."""
+    found = []
+    for field in msgspec.structs.fields(request):
+        form, *notes = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
+        for note in notes:
+            if isinstance(note, Option):
+                names = () if note.positional else note.names or (f"--{field.name.replace('_', '-')}",)
+                metavar = "" if form is bool else note.metavar or field.name.upper()
+                found.append(
+                    note._replace(
+                        **{"names": names, "metavar": metavar, "field": field.name, "form": form},
+                        **{"required": field.required, "default": field.default},
+                    )
+                )
+    return tuple(found)
 
 
 def refuse_ineffective(
@@ -59,12 +54,10 @@ def refuse_ineffective(
     from pfnlab.base.errors import Misuse
 
     refused = []
-    for field in msgspec.structs.fields(type(request)):
-        notes = (note for note in getattr(field.type, "__metadata__", ()) if isinstance(note, Option))
-        known = next(notes, None)
-        ignored = field.name in but.split() if but else field.name not in takes
-        if known is not None and ignored and getattr(request, field.name) != field.default:
-            refused.append(known.written(field.name))
+    for one in options_in(type(request)):
+        ignored = one.field in but.split() if but else one.field not in takes
+        if ignored and getattr(request, one.field) != one.default:
+            refused.append(one.name)
     if refused:
         raise Misuse(f"{option} {reason}: drop {' and '.join(refused)}")
 
