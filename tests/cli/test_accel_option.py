@@ -60,7 +60,10 @@ def test_an_unknown_one_is_misuse(ask: Ask, verb: str) -> None:
     """The message says which there are."""
     answer = ask(verb, *["x"] * (verb in ("run", "replay")), "--accel", "hvf")
 
-    assert (2, "pfnlab: there is no accelerator 'hvf': write auto, kvm or tcg\n") == (answer.code, answer.err)
+    assert (2, "pfnlab: --accel 'hvf' does not exist: write one of auto, kvm, tcg\n") == (
+        answer.code,
+        answer.err,
+    )
 
 
 def test_what_a_machine_says_goes_to_stderr(

@@ -47,9 +47,9 @@ def test_a_form_is_chosen(ask: Ask, program: Path, words: tuple[str | int, ...],
     [
         (("--step", 0), "1 to 4"),
         (("--step", 5), "1 to 4"),
-        (("--theme", "pink"), "write --theme auto|light|dark"),
-        (("--all", "--step", 1), "drop one of them"),
-        (("--race", "--step", 1), "drop one of them"),
+        (("--theme", "pink"), "--theme 'pink' does not exist: write one of auto, light, dark"),
+        (("--all", "--step", 1), "--step excludes --all: drop one or the other"),
+        (("--race", "--step", 1), "--step excludes --race: drop one or the other"),
         (("-o", "x.bmp"), "write -o x.svg"),
     ],
 )

@@ -189,11 +189,11 @@ def test_without_machines_it_is_the_newest_kernel(ask: Ask, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--enumerate", "pci", "--seed", 1), "--enumerate draws nothing: drop --seed"),
-        (("--enumerate", "pci", "--programs", 5), "drop --programs"),
-        (("--enumerate", "pci", "--driver", "--leaves"), "drop --driver and --leaves"),
-        (("--enumerate", "pci", "--coverage", "kernel"), "drop --coverage"),
-        (("--cells", "0:4"), "--cells needs a scope: add --enumerate pci"),
+        (("--enumerate", "pci", "--seed", 1), "--enumerate excludes --seed"),
+        (("--enumerate", "pci", "--programs", 5), "--enumerate excludes --programs"),
+        (("--enumerate", "pci", "--driver", "--leaves"), "--enumerate excludes --driver and --leaves"),
+        (("--enumerate", "pci", "--coverage", "kernel"), "--enumerate excludes --coverage"),
+        (("--cells", "0:4"), "--cells has no effect alone: add --enumerate SCOPE"),
     ],
     ids=["seed", "programs", "vocabulary", "coverage", "cells alone"],
 )
@@ -201,7 +201,7 @@ def test_what_is_drawn_and_what_is_enumerated(ask: Ask, words: tuple[object, ...
     """Options of the one are refused beside the other, in one line."""
     answer = ask("fuzz", *SAME, *words)
 
-    assert (2, True) == (answer.code, answer.err.endswith(f"{says}\n"))
+    assert (2, True) == (answer.code, says in answer.err)
 
 
 def test_a_hunt_of_cells_may_end_by_time(ask: Ask, tmp_path: Path) -> None:

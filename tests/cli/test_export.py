@@ -83,4 +83,7 @@ def test_a_program_is_not_written_over(ask: Ask, tmp_path: Path) -> None:
 
 def test_a_form_that_is_none_is_refused(ask: Ask) -> None:
     """With those there are."""
-    assert "there is no form 'd': write c or " in ask("export", "munmap-middle", "--format", "d").err
+    assert (
+        "--format 'd' does not exist: write one of c, kselftest, drgn"
+        in ask("export", "munmap-middle", "--format", "d").err
+    )

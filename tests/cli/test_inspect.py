@@ -107,13 +107,13 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
     [
         (("--bar", "2"), "add --device BDF"),
         (("--redact",), "add --collect FILE"),
-        ((LEAK, "--deep"), "is not this machine"),
+        ((LEAK, "--deep"), "--deep excludes BUNDLE"),
         ((LEAK, "--device", "00:99.0"), "there is no PCI device"),
         (("nowhere.bundle",), "nowhere.bundle"),
-        (("--collect", "f", "--pid", "1", "--device", "0"), "inspects nothing: drop --device and --pid"),
-        (("--collect", "f", "--json", "--deep"), "--collect inspects nothing: drop --deep and --json"),
-        (("--script", "--device", "00:01.0"), "--script prints a script: drop --device"),
-        (("f.bundle", "--script"), "--script prints a script: drop BUNDLE|VMCORE|SOSREPORT|TEXT"),
+        (("--collect", "f", "--pid", "1", "--device", "0"), "--collect excludes --device and --pid"),
+        (("--collect", "f", "--json", "--deep"), "--collect excludes --deep and --json"),
+        (("--script", "--device", "00:01.0"), "--script excludes --device"),
+        (("f.bundle", "--script"), "--script excludes BUNDLE|VMCORE|SOSREPORT|TEXT"),
         ((str(ROOT / "README.md"),), "not a bundle"),
     ],
 )

@@ -14,11 +14,11 @@ from for_each import for_each
     [
         (
             ("check", "--seed", "4"),
-            "a search without --random has no random numbers: drop --seed",
+            "--seed has no effect alone: add --random N",
         ),
         (
             ("check", "--random", "2", "--every-order"),
-            "--random excludes --states and --every-order: its walks are limited by N, --depth and --seconds",
+            "--random excludes --every-order: drop one or the other",
         ),
         (
             ("check", "--seconds", "inf"),
@@ -26,24 +26,24 @@ from for_each import for_each
         ),
         (
             ("campaign", "results", "--store", "x.db", "--backup", "y", "--kind", "run"),
-            "--backup copies the whole store: drop --kind",
+            "--backup excludes --kind: drop one or the other",
         ),
         (
             ("campaign", "results", "--store", "x.db", "-o", "y.csv", "--full"),
-            "-o writes all columns: drop --full",
+            "--output excludes --full: drop one or the other",
         ),
         (
             ("kernels", "diff", "--model", "6.1", "7.2", "--programs", "5"),
-            "--model has no random programs: drop --programs",
+            "--model excludes --programs: drop one or the other",
         ),
-        (("kernels", "meet", "7.2", "--known", "x"), "--known names the file for --promote: add --promote"),
+        (("kernels", "meet", "7.2", "--known", "x"), "--known has no effect alone: add --promote"),
         (
             ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--jobs", "1"),
-            "without --tree nothing is built: drop --jobs",
+            "--jobs has no effect alone: add --tree TREE",
         ),
         (
             ("campaign", "new", "x.toml", "--schema"),
-            "--schema prints the schema of all such files: drop the file name",
+            "--schema excludes CAMPAIGN.toml|hunt: drop one or the other",
         ),
     ],
 )

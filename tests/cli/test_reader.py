@@ -20,7 +20,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.cli.reader import CommandLine, perform_words, read
 from pfnlab.cli.verbs import help_of, loaded, options_of, page_of, request_of, verb_pages
 from pfnlab.present.document.blocks import Paragraph
-from pfnlab.verbs.option import Option
+from pfnlab.verbs.option import Option, Request
 
 
 def even(number: int) -> None:
@@ -29,7 +29,7 @@ def even(number: int) -> None:
         raise Misuse(f"{number} is odd")
 
 
-class CountedRequest(msgspec.Struct, frozen=True, kw_only=True):
+class CountedRequest(Request, frozen=True, kw_only=True):
     """Count things.
 
     Not more than that.

@@ -40,8 +40,8 @@ def test_a_patch_elsewhere_is_one_line(ask: Ask, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (("--patch", "README"), "is not a patch"),
-        (("--patch", "README", "--base", "7.2"), "--patch builds and runs nothing: drop --base"),
-        (("flush=none", "--patch", "README"), "--patch builds and runs nothing: drop DESIGN"),
+        (("--patch", "README", "--base", "7.2"), "--patch excludes --base: drop one or the other"),
+        (("flush=none", "--patch", "README"), "--patch excludes DESIGN"),
         (("x.patch",), "x.patch is not a DESIGN: to review a patch, write --patch x.patch"),
         (("-",), "- is not a DESIGN: to review a patch, write --patch -"),
         (("README",), "README is not a DESIGN: to review a patch, write --patch "),

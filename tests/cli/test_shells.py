@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from asking import Ask
 
-from pfnlab.verbs.help import SHELLS
+#: The shells for which there is a script.
+SHELLS = ("bash", "zsh", "fish")
+
 
 #: Seconds until a shell has answered; it takes one, on a machine that has nothing else to do.
 PATIENCE = 60.0
@@ -161,7 +163,7 @@ def test_a_shell_without_a_script_is_misuse(ask: Ask) -> None:
     assert ask("help", "--completion", "tcsh") == (
         2,
         "",
-        "pfnlab: no completion for 'tcsh': write bash, zsh or fish\n",
+        "pfnlab: --completion 'tcsh' does not exist: write one of bash, zsh, fish\n",
     )
 
 

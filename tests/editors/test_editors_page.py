@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pfnlab.cli.verbs import options_of
 from pfnlab.programs.lang.tokens import KINDS_OF_TOKEN
-from pfnlab.verbs.fmt import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "editors.md").read_text(encoding="utf-8")
 
@@ -24,4 +24,4 @@ def test_every_token_is_explained() -> None:
 
 def test_every_format_is_explained() -> None:
     """In the order of help."""
-    assert first_cells("`--format`") == list(FORMATS)
+    assert first_cells("`--format`") == [word for one in options_of("fmt") for word in one.choices]

@@ -10,7 +10,7 @@ import pytest
 from for_each import for_each
 from litmus_files import FILES, litmus_file, program_of
 
-from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.export.formats import export
 from pfnlab.export.pieces import with_needs
 from pfnlab.export.subject import Subject
@@ -247,9 +247,3 @@ def test_a_kernel_finds_its_line(release: str, version: str, left: str, tmp_path
     said = subprocess.run([tmp_path / "leak"], capture_output=True, text=True, check=True, timeout=60)
 
     assert left == said.stdout.strip()
-
-
-def test_an_unknown_form_is_refused() -> None:
-    """With those there are."""
-    with pytest.raises(Misuse, match="there is no form 'd': write c or "):
-        export(Subject("program", program_of(litmus_file("munmap-middle"))), "d")

@@ -15,7 +15,7 @@ from pfnlab.base.supervised import supervised
 from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.named_machines import name_machine
-from pfnlab.verbs.check import CheckRequest, checks
+from pfnlab.verbs.check import CheckRequest, perform
 
 
 class CheckReport(RowResult):
@@ -114,18 +114,13 @@ def check(
 
     :param on: models; by default the model of the newest kernel
     :param scope: the name of a scope, e.g. ``"small"`` or ``"standard"``, or a file
-    :param depth: maximum number of operations in a sequence; by default the scope's own
+    :param depth: maximum number of operations in a sequence; by default the scope's own, 0 for no limit
     :param properties: names of properties or seams; by default all that apply to the scope
     :param policies: policies to use instead of the models' own
     :param states: limit on states; *seconds* is a time limit
     :param walks: number of random walks, generated from *seed*, to do instead of a full search
-    :raises Misuse: if there is no such model, scope or property
+    :raises Misuse: if there is no such model, scope or property, or *seed* is given without *walks*
     """
-    for number, noun in ((depth, "depth"), (states, "states"), (walks, "walks")):
-        if number is not None and number < 1:
-            raise Misuse(f"{noun} is a number from 1 on, not {number!r}")
-    if seconds is not None and seconds < 0:
-        raise Misuse(f"seconds is a number from 0 on, not {seconds!r}")
 
     def done() -> CheckReport:
         machines = tuple(machine_names(on, policies))
@@ -146,6 +141,6 @@ def check(
             jobs=1,
         )
         with silent():
-            return CheckReport([*checks(request, say)])
+            return CheckReport([*perform(request, say)])
 
     return supervised(done) if names_own(on, policies) else done()

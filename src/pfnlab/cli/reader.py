@@ -146,8 +146,6 @@ def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
     given |= _arguments(verb, fields, [*others, *words[ends + 1 :]])
     values = {field.field: _value(field, given[field.field]) for field in fields if field.field in given}
     for field in fields:
-        if field.field in values and field.check is not None:
-            field.check(values[field.field])
         if field.required and field.field not in values:
             option = f" {field.names[-1]} {field.metavar}" if field.names else ""
             raise Misuse(f"{field.name} is missing: write {page_of(verb).usage}{option}")
@@ -243,14 +241,9 @@ def _value_of_word(field: Option, form: Any, word: str) -> Any:
     kind = "a whole number" if form is int else "a number"
     try:
         # 7.0 counts as an integer too.
-        number = form(word.removesuffix(".0") if form is int else word)
+        return form(word.removesuffix(".0") if form is int else word)
     except ValueError:
         raise Misuse(f"{name} {word} is not {kind}: write {name} {field.metavar}") from None
-    if field.min is not None and not number >= field.min:
-        raise Misuse(f"{name} {word} is too small: write at least {field.min:g}")
-    if field.max is not None and not number <= field.max:
-        raise Misuse(f"{name} {word} is too large: write at most {field.max:g}")
-    return number
 
 
 def _command(verb: str) -> str:

@@ -29,7 +29,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.verbs.check import CheckRequest, checks
+from pfnlab.verbs.check import CheckRequest, perform
 from pfnlab.verbs.run import RunRequest, programs_run
 
 #: The time limit, in seconds.
@@ -159,7 +159,7 @@ def kernel_run(program: Program, request: RunRequest) -> Run:
 
 def searched(request: CheckRequest) -> dict[str, Any]:
     """Return the verdicts of a search, each with the path that decided it, as in the graph's URL."""
-    (found,) = checks(request, say)
+    (found,) = perform(request, say)
     return {
         "states": found.states,
         "complete": found.complete,

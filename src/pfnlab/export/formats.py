@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import python_comment, visible_name
 from pfnlab.export.standalone import as_c, as_kselftest
 from pfnlab.export.subject import Subject
@@ -39,20 +38,9 @@ def export(subject: Subject, form: str) -> dict[str, str]:
     """The files of *subject* in one of the forms.
 
     :return: texts by file name, with the reproducer itself first
-    :raises Misuse: if there is no such form
     :raises Undecided: if the form cannot express the program; the message names the operation
     """
-    check_form(form)
     return FORMATS[form](subject)
-
-
-def check_form(form: str) -> None:
-    """Refuse an unknown form.
-
-    :raises Misuse: the message lists the existing forms
-    """
-    if form not in FORMATS:
-        raise Misuse(f"there is no form {form!r}: write {' or '.join(FORMATS)}")
 
 
 def one_text(files: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pfnlab.verbs.option import JOBS, AsJson, Option, Request, Say, refuse_ineffective
+from pfnlab.verbs.option import JOBS, AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.bisect import BisectResult
@@ -41,14 +41,23 @@ class BisectRequest(Request, frozen=True, kw_only=True):
         ),
     ] = None
     afresh: Annotated[bool, Option("Ignore cached answers.")] = False
-    config: Annotated[tuple[str, ...], Option("Same as for `pfnlab kernels build`.", "FRAGMENT")] = ()
+    config: Annotated[
+        tuple[str, ...], Option("Same as for `pfnlab kernels build`.", "FRAGMENT", needs="tree")
+    ] = ()
     jobs: Annotated[
         int | None,
-        JOBS._replace(names=("-j", "--jobs"), help="Parallel build jobs. Default: one per core."),
+        JOBS._replace(
+            names=("-j", "--jobs"), help="Parallel build jobs. Default: one per core.", needs="tree"
+        ),
     ] = None
     series: Annotated[
         str | None,
-        Option("Use this series' model instead of the one of the tree's own series.", "SERIES", ("--like",)),
+        Option(
+            "Use this series' model instead of the one of the tree's own series.",
+            "SERIES",
+            ("--like",),
+            needs="tree",
+        ),
     ] = None
     as_json: AsJson = False
 
@@ -57,8 +66,6 @@ def perform(request: BisectRequest, say: Say) -> Iterator[BisectResult]:
     """Bisect, and report each answer. Misuse if both ends behave the same, Undecided if one cannot be run."""
     from pfnlab.hunt.meeting.bisection import BisectOptions, bisected
 
-    if request.tree is None:
-        refuse_ineffective(request, "without --tree", "nothing is built", but="config jobs series")
     options = BisectOptions(
         *(request.tree, request.repeat, request.afresh, request.config, request.jobs, request.series)
     )

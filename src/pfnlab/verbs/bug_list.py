@@ -84,17 +84,17 @@ class BugList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
 
 
 def listed(wish: BugsRequest) -> BugList:
-    """Return the bugs that match *wish*, by number; raise Misuse if a kind or other name is unknown."""
+    """Return the bugs that match *wish*, by number; raise Misuse if a property or series is unknown."""
     return BugList(bugs=tuple(map(ListedBug.of, _left(wish))))
 
 
 def _left(wish: BugsRequest) -> Iterator[Bug]:
-    kind = _of(wish.kind, [word.value for word in BugKind], "kind of bug")
-    reach = _of(wish.reach, [word.value for word in BugReach], "reach")
-    breaks = _of(wish.breaks, property_names(), "property")
+    breaks, names = wish.breaks, property_names()
+    if breaks is not None and breaks not in names:
+        raise Misuse(f"there is no property {breaks!r}{did_you_mean(breaks, names)}")
     point = _newest(wish.series) if wish.series is not None else None
     for one in all_bugs():
-        if kind not in (None, one.kind) or (reach is not None and BugReach(reach) not in one.reach):
+        if wish.kind not in (None, one.kind) or (wish.reach is not None and wish.reach not in one.reach):
             continue
         if breaks is not None and breaks not in one.breaks:
             continue
@@ -109,13 +109,6 @@ def _left(wish: BugsRequest) -> Iterator[Bug]:
 def property_names() -> list[str]:
     """Return every property that is checked on kernels or models, by name."""
     return list(PROPERTIES)
-
-
-def _of(word: str | None, words: list[str], noun: str) -> str | None:
-    """Return *word* if it is one of *words*; raise Misuse if not."""
-    if word is not None and word not in words:
-        raise Misuse(f"there is no {noun} {word!r}{did_you_mean(word, words)}")
-    return word
 
 
 def _newest(series: str) -> str:

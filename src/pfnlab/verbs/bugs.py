@@ -161,8 +161,8 @@ def perform_run(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
     """Run the programs of the bug; Misuse if the bug, a machine or a program does not exist."""
     from pfnlab.hunt.meeting.bug_run import show_bug
     from pfnlab.kernel.bugs.here import bug_called
-    from pfnlab.programs.runs.look import look_named
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.programs.runs.machine import Accel
 
-    look = None if request.look is None else look_named(request.look)
-    yield show_bug(bug_called(request.bug), request.on, look=look, accel=accel_named(request.accel))
+    look = LookLevel(request.look) if request.look else None
+    yield show_bug(bug_called(request.bug), request.on, look=look, accel=Accel(request.accel))

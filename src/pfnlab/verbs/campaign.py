@@ -22,7 +22,6 @@ from pfnlab.verbs.option import (
     ShardsOf,
     StoreOf,
     TrustOf,
-    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class NewCampaignRequest(Request, frozen=True, kw_only=True):
             positional=True,
         ),
     ] = None
-    schema: Annotated[bool, Option("Print the JSON Schema of campaign files instead.")] = False
+    schema: Annotated[bool, Option("Print the JSON Schema of campaign files instead.", takes="")] = False
 
 
 def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
@@ -62,8 +61,6 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.base.schema_files import campaign_file_text
 
     file = request.file
-    if request.schema and file is not None:
-        raise Misuse("--schema prints the schema of all such files: drop the file name")
     if request.schema:
         yield PlainText(campaign_file_text())
         return
@@ -99,7 +96,7 @@ class ShardsRequest(Request, frozen=True, kw_only=True):
     gradual = True
 
     file: Annotated[Path, CAMPAIGN_FILE]
-    check: Annotated[bool, Option("Only check the file and print its plan.", names=("--check",))] = False
+    check: Annotated[bool, Option("Only check the file and print its plan.", takes="file trust")] = False
     store: StoreOf = None
     jobs: ShardsOf = None
     cluster: ShardClusterOf = None
@@ -113,7 +110,6 @@ def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus | P
     :raises Undecided: if no worker can run the remaining shards
     """
     if request.check:
-        refuse_ineffective(request, "--check", "runs nothing", takes=("file", "check", "trust"))
         yield from map(PlainText.line, _plan_lines(request))
         return
     from datetime import date
@@ -198,15 +194,13 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
 
 
 def executor_of(jobs: int | None, cluster: str | None) -> Executor:
-    """Return the executor that runs shards; Misuse if both this host and a cluster are given."""
+    """Return the executor that runs shards, on this host or a cluster."""
     from pfnlab.campaign.cluster.connection import check_address
     from pfnlab.campaign.executor import LocalExecutor
     from pfnlab.campaign.on_cluster import ClusterExecutor
 
     if cluster is None:
         return LocalExecutor(jobs)
-    if jobs is not None:
-        raise Misuse("--cluster and --jobs exclude each other: drop one")
     return ClusterExecutor(check_address(cluster))
 
 

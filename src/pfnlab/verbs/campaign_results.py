@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Request, Say, StoreOf, VerdictOf, refuse_ineffective
+from pfnlab.verbs.option import AsJson, Option, Request, Say, StoreOf, VerdictOf
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import ListedResults
@@ -36,11 +36,15 @@ class CampaignResultsRequest(Request, frozen=True, kw_only=True):
     full: Annotated[bool, Option("Include the programs.", names=("--full",))] = False
     as_json: AsJson = False
     form: Annotated[
-        str | None, Option("Format of the table written with -o.", "csv|parquet", ("--format",))
+        str | None,
+        Option("Format of the table written with -o.", "csv|parquet", ("--format",), needs="output"),
     ] = None
-    output: Annotated[Path | None, Option("Write the table to this file.", "FILE", ("-o", "--output"))] = None
+    output: Annotated[
+        Path | None,
+        Option("Write the table to this file.", "FILE", ("-o", "--output"), excludes="full as_json"),
+    ] = None
     backup: Annotated[
-        Path | None, Option("Copy the whole store to FILE; works while it is in use.", "FILE")
+        Path | None, Option("Copy the whole store to FILE; works while it is in use.", "FILE", takes="store")
     ] = None
 
 
@@ -51,10 +55,11 @@ def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[Liste
     from pfnlab.base.spelling import did_you_mean
     from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.store.export import COLUMNS, export, table_rows
-    from pfnlab.campaign.store.rows import ResultFilter
+    from pfnlab.campaign.store.rows import VERDICTS, ResultFilter
     from pfnlab.campaign.store.store import Store, files_of_store, store_address
 
-    _check(request)
+    if request.verdict is not None and request.verdict not in VERDICTS:
+        raise Misuse(f"--verdict {request.verdict}: write one of {', '.join(VERDICTS)}")
     address = store_address(request.store)
     check_output(request.output, files_of_store(address))
     with Store(address, make=False, write=False) as store:
@@ -77,23 +82,3 @@ def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[Liste
 
 #: The options that select results.
 _FILTERS = ("campaign", "kind", "task", "machine", "verdict", "scope")
-
-
-def _check(request: CampaignResultsRequest) -> None:
-    from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS, ResultKindName
-
-    for option, value, known in (
-        ("--kind", request.kind, get_args(ResultKindName)),
-        ("--task", request.task, TASK_NAMES),
-        ("--verdict", request.verdict, VERDICTS),
-    ):
-        if value is not None and value not in known:
-            raise Misuse(f"{option} {value}: write one of {', '.join(known)}")
-    if request.backup is not None:
-        refuse_ineffective(request, "--backup", "copies the whole store", takes=("backup", "store"))
-    if request.output is not None:
-        refuse_ineffective(request, "-o", "writes all columns", but="full")
-    if request.form is not None and request.output is None:
-        raise Misuse(f"--format {request.form} is for a file: add -o FILE")
-    if request.output is not None and request.as_json:
-        raise Misuse("--json prints, and -o writes a table: drop one of them")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Request, Say, refuse_ineffective
+from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.checker.check import CheckResult
@@ -33,13 +33,14 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     ] = ()
     depth: Annotated[int | None, Option("Longest sequence of operations; 0: no limit.", "N", min=0)] = None
     states: Annotated[int | None, Option("Stop after N states.", "N", min=1)] = None
-    seconds: Annotated[float | None, SECONDS._replace(help="Stop after this many seconds.", metavar="S")] = (
-        None
-    )
+    seconds: Annotated[float | None, SECONDS._replace(help="Stop after this many seconds.")] = None
     random: Annotated[
-        int | None, Option("Run N random walks instead of an exhaustive search.", "N", min=1)
+        int | None,
+        Option(
+            "Run N random walks instead of an exhaustive search.", "N", min=1, excludes="states every_order"
+        ),
     ] = None
-    seed: Annotated[int, Option("Random seed for --random.", "N")] = 0
+    seed: Annotated[int, Option("Random seed for --random.", "N", needs="random")] = 0
     every_order: Annotated[bool, Option("Disable partial-order reduction (races).")] = False
     confirm: Annotated[
         tuple[str, ...], Option("Also run every counterexample on this machine, e.g. qemu:6.1.", "MACHINE")
@@ -50,7 +51,10 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     ] = ()
     jobs: JobsOf = None
     cluster: Annotated[
-        str | None, Option("Search on the workers of a dask scheduler, e.g. tcp://HOST:8786.", "ADDRESS")
+        str | None,
+        Option(
+            "Search on the workers of a dask scheduler, e.g. tcp://HOST:8786.", "ADDRESS", excludes="jobs"
+        ),
     ] = None
     as_json: Annotated[bool, Option("Print one JSON object per model.", names=("--json",))] = False
     accel: AccelOf = "tcg"
@@ -60,22 +64,15 @@ class CheckRequest(Request, frozen=True, kw_only=True):
 def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     """Check every model; save each counterexample after its result has been consumed.
 
-    :raises Misuse: if an option is wrong or conflicts with another
+    :raises Misuse: if there is no such model, scope or property
     """
-    if request.random is None:
-        refuse_ineffective(request, "a search without --random", "has no random numbers", but="seed")
-    yield from checks(request, say)
-
-
-def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
-    """Check every model, also on real machines if requested; Misuse if options conflict."""
     from pfnlab.checker.scopes.properties import questions
     from pfnlab.checker.scopes.scope import load_scope
     from pfnlab.lab.running.confirm import confirm
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.machine import Accel
     from pfnlab.programs.runs.named_machines import name_machines
 
-    limits, accel = limits_of(request), accel_named(request.accel)
+    limits, accel = limits_of(request), Accel(request.accel)
     scope = load_scope(request.scope)
     specs = _specs(request)
     selection = questions(list(request.properties), scope)
@@ -84,8 +81,6 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     if request.cluster is not None:
         from pfnlab.campaign.cluster.checking import check_all_on_cluster
 
-        if request.jobs is not None:
-            raise Misuse("--cluster and --jobs exclude each other: drop one")
         found = check_all_on_cluster(request.cluster, machines, scope, selection, limits)
     else:
         from pfnlab.base.processes import processors
@@ -99,16 +94,11 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
 
 def limits_of(request: CheckRequest) -> CheckLimits:
-    """Return the limits set by the options of *request*; Misuse if they conflict."""
+    """Return the limits set by the options of *request*."""
     from pfnlab.checker.limits import Exhaustive, Walks
 
     depth, seconds = request.depth, request.seconds
     if request.random is not None:
-        if request.states is not None or request.every_order:
-            raise Misuse(
-                "--random excludes --states and --every-order: its walks are limited by N, --depth and "
-                "--seconds"
-            )
         return Walks(count=request.random, seed=request.seed, depth=depth, seconds=seconds)
     return Exhaustive(
         depth=depth,

@@ -52,20 +52,20 @@ class ShowRequest(Request, frozen=True, kw_only=True):
         Option("Number of a thread (T2), a defect (R11), or a claim (004.22).", "NUMBER", positional=True),
     ]
     search: Annotated[bool, Option("Also repeat the claims' searches, which may take minutes.")] = False
-    mail: Annotated[bool, Option("Print a claim as plain text, 72 columns wide, for a mail reply.")] = False
+    mail: Annotated[
+        bool, Option("Print a claim as plain text, 72 columns wide, for a mail reply.", excludes="as_json")
+    ] = False
     as_json: AsJson = False
 
 
 def perform_show(request: ShowRequest, say: Say) -> Iterator[ThreadResult | DefectResult | ClaimResult]:
     """Yield each thread, defect or claim.
 
-    :raises Misuse: if the number is unknown, two formats are given, or an option is for claims only
+    :raises Misuse: if the number is unknown, or an option is for claims only
     """
     from pfnlab.discussions.claim_results import ask_again
     from pfnlab.discussions.lookup import NumberedClaim
 
-    if request.mail and request.as_json:
-        raise Misuse("--mail and --json are two formats: drop one")
     # Look up all of them before the first claim is run.
     found = [_numbered(number) for number in request.number]
     for number, one in zip(request.number, found, strict=True):
@@ -118,9 +118,7 @@ class PostedReviewRequest(Request, frozen=True, kw_only=True):
         tuple[str, ...],
         Option("Number of a thread (T2) or a defect (R11). Default: all.", "NUMBER", positional=True),
     ] = ()
-    seconds: Annotated[
-        float, SECONDS._replace(help="Time limit of each review, in seconds.", metavar="S")
-    ] = 60
+    seconds: Annotated[float, SECONDS._replace(help="Time limit of each review, in seconds.")] = 60
     jobs: JobsOf = None
     as_json: AsJson = False
 

@@ -27,7 +27,10 @@ class DrawRequest(Request, frozen=True, kw_only=True):
             "As in run; several machines are drawn next to each other. Default: the newest model.", "MACHINE"
         ),
     ] = ()
-    step: Annotated[int | None, Option("Draw only the state after step N, counted from 1.", "N")] = None
+    step: Annotated[
+        int | None,
+        Option("Draw only the state after step N, counted from 1.", "N", excludes="all_steps race"),
+    ] = None
     all_steps: Annotated[
         bool, Option("Draw all steps in full, also those in which machines agree.", names=("--all",))
     ] = False
@@ -54,19 +57,13 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.present.picture.axis import NARROW
     from pfnlab.present.picture.palette import Theme
     from pfnlab.programs.lang.library import load_found, program_paths
-    from pfnlab.programs.runs.look import look_named
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.programs.runs.machine import Accel
     from pfnlab.programs.runs.named_machines import files_named, name_machines, newest_series, side_by_side
 
     themes: dict[str, Theme] = {"auto": "auto", "light": "light", "dark": "dark"}
     step = request.step
-    if request.all_steps and step is not None:
-        raise Misuse("--all draws all steps, --step one: drop one of them")
-    accel, look = accel_named(request.accel), None if request.look is None else look_named(request.look)
-    if request.theme not in themes:
-        raise Misuse(f"unknown theme {request.theme!r}: write --theme {'|'.join(themes)}")
-    if request.race and step is not None:
-        raise Misuse("--race draws all steps, --step one: drop one of them")
+    accel, look = Accel(request.accel), LookLevel(request.look) if request.look else None
     paths = program_paths([request.program])
     if len(paths) != 1:
         raise Misuse(f"{request.program} is {len(paths)} programs: name one")

@@ -51,15 +51,14 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     """
     from pfnlab.base.files import check_output, write_whole, writing
     from pfnlab.base.path_walk import make_folder
-    from pfnlab.export.formats import check_form, export
+    from pfnlab.export.formats import export
     from pfnlab.export.subject import Subject
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.look import LookLevel
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.machine import Accel
     from pfnlab.programs.runs.named_machines import files_named, name_machines, side_by_side
 
-    check_form(request.form)
-    accel = accel_named(request.accel)
+    accel = Accel(request.accel)
     paths = program_paths([request.program])
     if len(paths) != 1:
         raise Misuse(f"{request.program} is {len(paths)} programs: name one")

@@ -16,9 +16,6 @@ from pfnlab.verbs.option import Option, Request, Say
 if TYPE_CHECKING:
     from pfnlab.programs.lang.problems import FmtResult
 
-#: The formats in which problems are printed.
-FORMATS = ("text", "json", "github")
-
 
 class FmtRequest(Request, frozen=True, kw_only=True):
     gradual = True
@@ -32,7 +29,7 @@ class FmtRequest(Request, frozen=True, kw_only=True):
     ] = False
     form: Annotated[
         str | None,
-        Option("Output format of --check. Default: text.", "text|json|github", ("--format",)),
+        Option("Output format of --check. Default: text.", "text|json|github", ("--format",), needs="check"),
     ] = None
 
 
@@ -41,7 +38,7 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
 
     Names from the library are accepted too if nothing is written.
 
-    :raises Misuse: if the format does not exist, or a file cannot be written
+    :raises Misuse: if a file cannot be written
     :raises ProgramError: if a file to rewrite is not a program
     """
     from pfnlab.base.files import check_regular, write_whole, writing
@@ -49,8 +46,6 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     from pfnlab.programs.lang.library import STDIN, program_paths
     from pfnlab.programs.lang.problems import FmtResult, format_text, problems_of
 
-    if request.form is not None and request.form not in FORMATS:
-        raise Misuse(f"unknown format {request.form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     paths = program_paths(request.programs, names=request.check)
     if request.check:
         problems = []
@@ -60,8 +55,6 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
                 work.advance()
         yield FmtResult(problems=tuple(problems))
         return
-    if request.form is not None:
-        raise Misuse("--format is for --check: add --check")
     for path in paths:
         text = _text(path)
         formatted = format_text(text, str(path))

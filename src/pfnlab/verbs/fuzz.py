@@ -23,7 +23,6 @@ from pfnlab.verbs.option import (
     ResumeOf,
     Say,
     StopAfterOf,
-    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -64,15 +63,18 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
             "holds or all. In failures, every operation that may allocate has a failing allocation; in "
             "neighbours, every operation is over two mappings next to each other.",
             "SCOPE",
+            excludes=_DRAWN,
         ),
     ] = None
-    cells: Annotated[str | None, Option("With --enumerate: cells A up to but not including B.", "A:B")] = None
+    cells: Annotated[
+        str | None, Option("With --enumerate: cells A up to but not including B.", "A:B", needs="enumerate")
+    ] = None
     seed: Annotated[int | None, Option("Random seed. Default: 0.", "N")] = None
     programs: Annotated[
         int | None, Option("Total number of programs; 500 without --seconds.", "N", min=1)
     ] = None
     seconds: Annotated[
-        float | None, SECONDS._replace(help="Start no new programs after this many seconds.", metavar="S")
+        float | None, SECONDS._replace(help="Start no new programs after this many seconds.")
     ] = None
     resume: ResumeOf = None
     findings: FindingsOf = Path("findings")
@@ -123,10 +125,6 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     from pfnlab.hunt.fuzz.rounds import compared_together
     from pfnlab.programs.runs.named_machines import full_name, newest_series
 
-    if request.enumerate is not None:
-        refuse_ineffective(request, "--enumerate", "draws nothing", but=_DRAWN)
-    elif request.cells is not None:
-        raise Misuse("--cells needs a scope: add --enumerate pci")
     specs = tuple(map(full_name, request.on)) or (f"qemu:{newest_series()}",)
     groups = compared_together(specs, request.profile, apart=request.enumerate is not None)
     if len(groups) > 1 and request.resume is not None:
@@ -167,10 +165,10 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     from pfnlab.hunt.fuzz.rounds import IN_MEMORY, MIXED, check_vocabulary, looking_named, opened
     from pfnlab.lab.running.inside import need_lens
     from pfnlab.programs.runs.look import LookLevel
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.machine import Accel
     from pfnlab.programs.runs.named_machines import name_machines
 
-    accel = accel_named(request.accel)
+    accel = Accel(request.accel)
     cells = Cells.named(request.enumerate, request.cells or ":") if request.enumerate is not None else None
     by_blocks = _by_blocks(request)
     named = name_machines(specs, request.profile)
@@ -232,8 +230,6 @@ def _by_blocks(request: FuzzRequest) -> bool:
     """Return whether kernel blocks are counted; Misuse if they cannot be."""
     if request.coverage is None:
         return False
-    if request.coverage != "kernel":
-        raise Misuse(f"there is no coverage {request.coverage!r}: write kernel")
     if request.on and not any(spec.startswith("qemu:") for spec in request.on):
         raise Misuse("--coverage kernel needs a kernel: add --on qemu:7.3")
     if request.accel == "kvm":

@@ -13,13 +13,10 @@ from typing import Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Request, Say, refuse_ineffective
+from pfnlab.verbs.option import Option, Request, Say
 
 #: An identifier of the kernel.
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*(?:\(\))?")
-
-#: The shells for which there is a completion script.
-SHELLS = ("bash", "zsh", "fish")
 
 
 class HelpRequest(Request, frozen=True, kw_only=True):
@@ -34,20 +31,22 @@ class HelpRequest(Request, frozen=True, kw_only=True):
     schema: Annotated[
         bool, Option("Print the JSON Schema of a command's JSON results, e.g. run or kernels meet.")
     ] = False
-    completion: Annotated[str | None, Option("Print the completion script for a shell.", "bash|zsh|fish")] = (
-        None
-    )
+    completion: Annotated[
+        str | None, Option("Print the completion script for a shell.", "bash|zsh|fish", takes="")
+    ] = None
 
 
 def perform(request: HelpRequest, say: Say) -> Iterator[PlainText]:
-    """Print every meaning of the word, a schema or a script; Misuse if there is none.
+    """Print every meaning of the word, a schema or a script; Misuse if there is no meaning or schema.
 
     Help for commands is printed by the command line itself.
     """
     word = " ".join(request.words)
     if request.completion is not None:
-        refuse_ineffective(request, "--completion", "prints a script", takes=("completion",))
-        yield PlainText(_script(request.completion))
+        from importlib.resources import files
+
+        script = files(__package__).joinpath("shells", f"pfnlab.{request.completion}")
+        yield PlainText(script.read_text(encoding="utf-8"))
         return
     if request.schema:
         from pfnlab.base.schema_files import schema_text
@@ -63,15 +62,6 @@ def perform(request: HelpRequest, say: Say) -> Iterator[PlainText]:
         raise Misuse(f"no help for {word!r}{_instead(word)}")
     blocks = (block for one in found for block in one.blocks())
     yield PlainText(text_of(blocks, terminal_width(PROSE)))
-
-
-def _script(shell: str) -> str:
-    """Return the completion script for *shell*; Misuse if there is none."""
-    from importlib.resources import files
-
-    if shell not in SHELLS:
-        raise Misuse(f"no completion for {shell!r}: write {', '.join(SHELLS[:-1])} or {SHELLS[-1]}")
-    return files(__package__).joinpath("shells", f"pfnlab.{shell}").read_text(encoding="utf-8")
 
 
 def _instead(word: str) -> str:

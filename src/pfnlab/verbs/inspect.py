@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import AsJson, Option, Request, Say, refuse_ineffective
+from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
@@ -31,19 +30,26 @@ class InspectRequest(Request, frozen=True, kw_only=True):
             positional=True,
         ),
     ] = None
-    deep: Annotated[bool, Option("Also read kernel memory (/proc/kcore; extra lens).")] = False
+    deep: Annotated[bool, Option("Also read kernel memory (/proc/kcore; extra lens).", excludes="origin")] = (
+        False
+    )
     device: Annotated[
         str | None,
         Option("Check whether the memory of this PCI device is write-combining, e.g. 0000:01:00.0.", "BDF"),
     ] = None
-    bar: Annotated[int | None, Option("With --device: check only this BAR.", "N", min=0, max=5)] = None
-    pid: Annotated[int | None, Option("With --device: check for this process.", "PID", min=1)] = None
-    collect: Annotated[
-        Path | None, Option("Write a bundle to this file without inspecting anything.", "FILE")
+    bar: Annotated[
+        int | None, Option("With --device: check only this BAR.", "N", min=0, max=5, needs="device")
     ] = None
-    redact: Annotated[bool, Option("With --collect: omit names and real addresses.")] = False
+    pid: Annotated[
+        int | None, Option("With --device: check for this process.", "PID", min=1, needs="device")
+    ] = None
+    collect: Annotated[
+        Path | None,
+        Option("Write a bundle to this file without inspecting anything.", "FILE", takes="redact"),
+    ] = None
+    redact: Annotated[bool, Option("With --collect: omit names and real addresses.", needs="collect")] = False
     script: Annotated[
-        bool, Option("Print a script that collects a bundle where pfnlab is not installed.")
+        bool, Option("Print a script that collects a bundle where pfnlab is not installed.", takes="output")
     ] = False
     most: Annotated[
         int | None,
@@ -63,7 +69,6 @@ class InspectRequest(Request, frozen=True, kw_only=True):
 
 def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | PlainText]:
     """Yield an inspection or a script; Misuse if the options or the file do not fit."""
-    _check(request)
     if request.script:
         from pfnlab.diagnosis.inspector.sources.collecting import script_text
 
@@ -79,19 +84,6 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
         say(f"{visible_name(request.collect)}: inspect it with `{command}`")
         return
     yield _result(request, _snapshot(request))
-
-
-def _check(request: InspectRequest) -> None:
-    if request.device is None and (request.bar is not None or request.pid is not None):
-        raise Misuse("--bar and --pid are for one device: add --device BDF")
-    if request.redact and request.collect is None:
-        raise Misuse("--redact omits names from a bundle: add --collect FILE")
-    if request.origin is not None and (request.deep or request.collect):
-        raise Misuse(f"{request.origin} is not this machine: drop --deep and --collect")
-    if request.script:
-        refuse_ineffective(request, "--script", "prints a script", takes=("script", "output"))
-    if request.collect is not None:
-        refuse_ineffective(request, "--collect", "inspects nothing", takes=("collect", "redact"))
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:

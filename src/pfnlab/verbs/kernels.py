@@ -13,7 +13,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.kernels_compared import perform_diff as perform_diff
 from pfnlab.verbs.kernels_compared import perform_meet as perform_meet
-from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say, refuse_ineffective
+from pfnlab.verbs.option import JOBS, AsJson, Option, RefreshOf, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.lab.sizes.kernel_sizes import ListedSizes
@@ -51,8 +51,10 @@ class KernelsRequest(Request, frozen=True, kw_only=True):
 
     refresh: RefreshOf = False
     tested: Annotated[bool, Option("List only the kernels that the demo and the tests run.")] = False
-    newest: Annotated[bool, Option("With --tested: list only the newest one available.")] = False
-    cache: Annotated[bool, Option("List the files on disk by kind, with their sizes.")] = False
+    newest: Annotated[bool, Option("With --tested: list only the newest one available.", needs="tested")] = (
+        False
+    )
+    cache: Annotated[bool, Option("List the files on disk by kind, with their sizes.", takes="")] = False
 
 
 def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
@@ -62,10 +64,7 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.present.document.blocks import cells, headed, named_rows
     from pfnlab.present.document.terminal import printed
 
-    if request.newest and not request.tested:
-        raise Misuse("--newest is one of the tested kernels: add --tested")
     if request.cache:
-        refuse_ineffective(request, "--cache", "lists files", takes=("cache",))
         yield from _cache_lines()
         return
     if request.refresh:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pfnlab.base.errors import Discovery, Misuse, Undecided
 from pfnlab.base.result import Outcome
 from pfnlab.verbs.option import (
+    JOBS,
     AsJson,
     JobsOf,
     LitmusOf,
@@ -18,7 +19,6 @@ from pfnlab.verbs.option import (
     Request,
     Say,
     SeedOf,
-    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -45,13 +45,17 @@ class MeetRequest(Request, frozen=True, kw_only=True):
     ] = ()
     new: Annotated[bool, Option("Compare every new kernel available.")] = False
     profile: Annotated[
-        str | None, Option("The model to compare with, instead of the one of its version.", "VERSION")
+        str | None,
+        Option(
+            "The model to compare with, instead of the one of its version.", "VERSION", excludes="promote"
+        ),
     ] = None
     promote: Annotated[bool, Option("Add kernels without differences to the known ones, one line each.")] = (
         False
     )
     known: Annotated[
-        Path | None, Option("The file to add these lines to. Default: that of the package.", "FILE")
+        Path | None,
+        Option("The file to add these lines to. Default: that of the package.", "FILE", needs="promote"),
     ] = None
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
@@ -91,10 +95,6 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Fai
         return
     if not names:
         raise Misuse("no kernel named: write 6.12.107, --new, or a bzImage")
-    if request.known is not None and not request.promote:
-        raise Misuse("--known names the file for --promote: add --promote")
-    if request.promote and request.profile:
-        raise Misuse("only comparison with its own model makes a kernel known: drop --profile")
     check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
     programs = Programs.of(request.litmus, request.programs, request.seed)
     jobs = request.jobs or processors()
@@ -168,18 +168,16 @@ class DiffRequest(Request, frozen=True, kw_only=True):
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
     seed: SeedOf = 7
-    model: Annotated[bool, Option("Compare only their rules; boots no kernel.", names=("--model",))] = False
-    jobs: JobsOf = None
+    model: Annotated[bool, Option("Compare only their rules; boots no kernel.", excludes="programs seed")] = (
+        False
+    )
+    jobs: Annotated[int | None, JOBS._replace(needs="model")] = None
     output: PageFile = None
     as_json: AsJson = False
 
 
 def perform_diff(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBetween]:
     """Compare the kernels, or their models; Misuse if they are the same, Undecided if one did not run."""
-    if request.jobs is not None and not request.model:
-        raise Misuse("--jobs is for --model: each kernel has only one guest")
-    if request.model:
-        refuse_ineffective(request, "--model", "has no random programs", but="programs seed")
     yield from _models(request) if request.model else _kernels(request)
 
 

@@ -22,9 +22,7 @@ class McpRequest(Request, frozen=True, kw_only=True):
     policies: Annotated[
         bool, Option("Run policies that the client sends. Trust it first: this executes code.")
     ] = False
-    seconds: Annotated[
-        float, SECONDS._replace(help="Time limit of each call, in seconds.", metavar="S", min=1)
-    ] = 300
+    seconds: Annotated[float, SECONDS._replace(help="Time limit of each call, in seconds.", min=1)] = 300
 
 
 def perform(request: McpRequest, say: Say) -> Iterator[PlainText]:

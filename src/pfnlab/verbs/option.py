@@ -4,10 +4,11 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_args, get_origin
+from typing import Annotated, ClassVar, get_args, get_origin
 
 import msgspec
 
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.verb_option import Option as Option
 
 #: Takes a line of progress.
@@ -15,12 +16,31 @@ Say = Callable[[str], None]
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The request of a verb.
+    """The request of a verb. It refuses wrong values, and options that do not go together, with Misuse.
 
     :cvar gradual: whether the verb prints as it goes, so that its output must not wait for a pager
     """
 
     gradual: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        options = {one.field: one for one in options_in(type(self))}
+        for one in self.given():
+            one.check_value(getattr(self, one.field))
+            if one.needs and getattr(self, one.needs) == options[one.needs].default:
+                needed = f"{options[one.needs].name} {options[one.needs].metavar}".rstrip()
+                raise Misuse(f"{one.name} has no effect alone: add {needed}")
+            self.refuse(one.name, filter(one.is_without, options))
+
+    def given(self) -> list[Option]:
+        """Return the options that were given, as far as their values show."""
+        return [one for one in options_in(type(self)) if getattr(self, one.field) != one.default]
+
+    def refuse(self, option: str, fields: Iterable[str]) -> None:
+        """Refuse the options of *fields*, which have no effect with *option*, with Misuse."""
+        known = {*fields}
+        if others := [one.name for one in self.given() if one.field in known]:
+            raise Misuse(f"{option} excludes {' and '.join(others)}: drop one or the other")
 
 
 def options_in(request: type[msgspec.Struct]) -> tuple[Option, ...]:
@@ -41,31 +61,8 @@ def options_in(request: type[msgspec.Struct]) -> tuple[Option, ...]:
     return tuple(found)
 
 
-def refuse_ineffective(
-    request: Any, option: str, reason: str, *, takes: Iterable[str] = (), but: str = ""
-) -> None:
-    """Refuse the options of *request* that have no effect with *option*.
-
-    :param reason: the effect of *option*, for the message
-    :param takes: the fields that may be combined with it, including its own; all others are refused
-    :param but: alternatively, the fields that are refused, separated by blanks; all others are allowed
-    :raises Misuse: if one of them was given, as far as its value shows
-    """
-    from pfnlab.base.errors import Misuse
-
-    refused = []
-    for one in options_in(type(request)):
-        ignored = one.field in but.split() if but else one.field not in takes
-        if ignored and getattr(request, one.field) != one.default:
-            refused.append(one.name)
-    if refused:
-        raise Misuse(f"{option} {reason}: drop {' and '.join(refused)}")
-
-
 def _check_seconds(seconds: float) -> None:
     if not 0 <= seconds <= _MOST_SECONDS:
-        from pfnlab.base.errors import Misuse
-
         raise Misuse(f"{seconds:g} is not a number of seconds: write one up to {_MOST_SECONDS:,} (a year)")
 
 
@@ -79,7 +76,7 @@ def _check_jobs(jobs: int) -> None:
 
 
 #: An option in seconds: every wait has a limit.
-SECONDS = Option("", min=0, check=_check_seconds)
+SECONDS = Option("", "S", min=0, check=_check_seconds)
 
 AS_JSON = Option("Print JSON.", names=("--json",))
 
@@ -172,5 +169,5 @@ ShardsOf = Annotated[
     JOBS._replace(help="Parallel shards, at most eight per processor. Default: one per processor."),
 ]
 ShardClusterOf = Annotated[
-    str | None, Option("Run shards on the workers of this dask scheduler.", "ADDRESS", ("--cluster",))
+    str | None, Option("Run shards on the workers of this dask scheduler.", "ADDRESS", excludes="jobs")
 ]

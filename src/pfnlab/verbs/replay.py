@@ -36,7 +36,7 @@ class ReplayRequest(Request, frozen=True, kw_only=True):
 def perform(request: ReplayRequest, say: Say) -> Iterator[ReplayResult]:
     """Replay the recorded steps on every machine; Misuse if there is nothing to replay."""
     from pfnlab.hunt.fuzz.replaying import Replaying
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.machine import Accel
 
-    replaying = Replaying(request.on, accel_named(request.accel), request.trust, request.profile)
+    replaying = Replaying(request.on, Accel(request.accel), request.trust, request.profile)
     yield from replaying.results(request.what)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say, refuse_ineffective
+from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.checker.review.review_result import ReviewResult
@@ -35,12 +35,11 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
         Option(
             "Review this diff, mail or mbox (mails need git; repeatable; - for standard input).",
             "FILE",
+            takes="design seconds as_json",
         ),
     ] = ()
     base: Annotated[str | None, Option("Model to compare with. Default: the newest.", "MODEL")] = None
-    seconds: Annotated[
-        float, SECONDS._replace(help="Start no new question after this many seconds.", metavar="S")
-    ] = 60
+    seconds: Annotated[float, SECONDS._replace(help="Start no new question after this many seconds.")] = 60
     resume: Annotated[Path | None, Option("Save the answers in FILE, and resume from them.", "FILE")] = None
     store: Annotated[
         str | None, Option("First use the answers that campaigns have stored here.", "STORE")
@@ -74,7 +73,7 @@ def _of_patch(request: ReviewRequest) -> PatchReview:
 
     if request.design is not None and _is_patch(request.design):
         raise Misuse(f"{request.design} has no --patch: write --patch before each file")
-    refuse_ineffective(request, "--patch", "builds and runs nothing", takes=("patch", "seconds", "as_json"))
+    request.refuse("--patch", ("design",))
     files = [None if str(path) == "-" else path for path in request.patch]
     return PatchReview.of(read_mailed(*files), *("FILE" if file is None else str(file) for file in files))
 

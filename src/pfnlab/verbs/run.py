@@ -87,13 +87,10 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.base.files import check_output
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.golden import golden_look, golden_path
-    from pfnlab.programs.runs.look import look_named
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.named_machines import files_named
 
-    # Refuse wrong options before reading any program.
-    accel_named(request.accel)
-    look = None if request.look is None else look_named(request.look)
+    look = LookLevel(request.look) if request.look else None
     compared = _fields(request)
     paths = program_paths(request.programs)
     if request.promote and STDIN in paths:
@@ -127,14 +124,13 @@ def programs_run(
     """
     from pfnlab.checker.judging.judge import judged_runs
     from pfnlab.present.report.run_result import RunResults
-    from pfnlab.programs.runs.look import look_named
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.programs.runs.machine import Accel
 
     fields = _fields(request)
     machines = _named(request) if machines is None else machines
-    look = None if request.look is None else look_named(request.look)
-    accel = accel_named(request.accel)
-    found = judged_runs(machines, programs, looks or look, accel, fields)
+    look = LookLevel(request.look) if request.look else None
+    found = judged_runs(machines, programs, looks or look, Accel(request.accel), fields)
     return RunResults(tuple(found))
 
 

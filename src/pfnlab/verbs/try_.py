@@ -26,7 +26,6 @@ from pfnlab.verbs.option import (
     Request,
     Say,
     SeedOf,
-    refuse_ineffective,
 )
 
 if TYPE_CHECKING:
@@ -68,9 +67,7 @@ class TryRequest(Request, frozen=True, kw_only=True):
     seed: SeedOf = 7
     seconds: Annotated[
         float,
-        SECONDS._replace(
-            help="Start no new programs in a review of kernels after this many seconds.", metavar="S"
-        ),
+        SECONDS._replace(help="Start no new programs in a review of kernels after this many seconds."),
     ] = 480.0
     litmus: LitmusOf = None
     output: ReportFile = None
@@ -91,10 +88,10 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     from pfnlab.kernel.policies.releases import series_of
     from pfnlab.lab.building.patch_file import read_patch
     from pfnlab.lab.building.source import series_in
-    from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.machine import Accel
     from pfnlab.programs.runs.named_machines import check_series
 
-    accel, tree = accel_named(request.accel), request.tree
+    accel, tree = Accel(request.accel), request.tree
     if request.like is None and tree.is_file():
         raise Misuse(f"{tree} is built already: name its version with --like, e.g. --like 7.2")
     like = request.like or series_in(str(tree))
@@ -104,10 +101,10 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     patches = [read_patch(path) for path in request.patch]
     policies = policies_of(patches, request.policy)
     if patches and not policies and request.litmus is None:
-        refuse_ineffective(request, "--patch without a policy", "reviews two kernels", but="programs seed")
+        request.refuse("--patch without a policy", ("programs", "seed"))
         result = _reviewed(request, like, patches, accel, say)
     else:
-        refuse_ineffective(request, "a comparison with a model", "has no such limit", but="seconds")
+        request.refuse("a comparison with a model", ("seconds",))
         result = _compared(request, like, patches, policies, accel, say)
     yield result
     if request.output is not None or result.outcome is Outcome.UNDECIDED:

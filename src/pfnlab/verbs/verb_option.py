@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
+from pfnlab.base.errors import Misuse
+
 _CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)*")
 
 
@@ -23,6 +25,9 @@ class Option(NamedTuple):
     :param min: the smallest value; *max*: the largest
     :param check: called with the given value; raises Misuse if the value is invalid
     :param positional: whether it is a positional argument
+    :param needs: the field without which it has no effect
+    :param excludes: the fields that have no effect with it, separated by blanks
+    :param takes: alternatively, the only fields that have one
     :param field: the name of the field; *form*: its type without annotations. Like *required* and *default*,
         they are filled in by :func:`~pfnlab.verbs.option.options_in`
     """
@@ -34,6 +39,9 @@ class Option(NamedTuple):
     max: float | None = None
     check: Callable[[Any], object] | None = None
     positional: bool = False
+    needs: str = ""
+    excludes: str = ""
+    takes: str | None = None
     field: str = ""
     form: Any = bool
     required: bool = False
@@ -48,6 +56,25 @@ class Option(NamedTuple):
     def choices(self) -> tuple[str, ...]:
         """The words that it takes, which are its placeholder; empty if it takes other values."""
         return tuple(self.metavar.split("|")) if _CHOICES.fullmatch(self.metavar) else ()
+
+    def check_value(self, value: Any) -> None:
+        """Refuse a value that is out of range, or not one of the choices; Misuse says what to write."""
+        from pfnlab.base.spelling import did_you_mean
+
+        if self.min is not None and not value >= self.min:
+            raise Misuse(f"{self.name} {value:.15g} is too small: write at least {self.min:g}")
+        if self.max is not None and not value <= self.max:
+            raise Misuse(f"{self.name} {value:.15g} is too large: write at most {self.max:g}")
+        if self.choices and value not in self.choices:
+            raise Misuse(f"{self.name} {value!r} does not exist{did_you_mean(value, self.choices)}")
+        if self.check is not None:
+            self.check(value)
+
+    def is_without(self, field: str) -> bool:
+        """Return whether the option of *field* has no effect with it."""
+        if self.takes is None:
+            return field in self.excludes.split()
+        return field not in (self.field, *self.takes.split())
 
     @property
     def many(self) -> bool:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
 from pfnlab.present.document.blocks import (
@@ -117,9 +116,6 @@ WRITERS: dict[str, Callable[[Document], str]] = {"html": html, "md": mail}
 
 
 def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str]:
-    """Return the writer for html or md; None means Markdown for .md or .txt. Misuse for any other form."""
+    """Return the writer for html or md; None means Markdown for .md or .txt."""
     by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
-    chosen = form or by_name
-    if chosen not in WRITERS:
-        raise Misuse(f"unknown format {chosen!r}: write --format {'|'.join(WRITERS)}")
-    return WRITERS[chosen]
+    return WRITERS[form or by_name]

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from pfnlab.base.errors import Misuse
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -23,17 +22,6 @@ class Accel(StrEnum):
     AUTO = "auto"
     KVM = "kvm"
     TCG = "tcg"
-
-
-def accel_named(name: str) -> Accel:
-    """The accelerator that the user named.
-
-    :raises Misuse: if there is no accelerator with that name
-    """
-    try:
-        return Accel(name)
-    except ValueError:
-        raise Misuse(f"there is no accelerator {name!r}: write auto, kvm or tcg") from None
 
 
 class Machine(Protocol):
