@@ -18,7 +18,7 @@ from pfnlab.base.supervised import supervised
 from pfnlab.present.document.run_table import run_blocks
 from pfnlab.present.document.terminal import folded, text_of
 from pfnlab.present.report.run_result import statements
-from pfnlab.programs.lang.library import load_found, program_paths
+from pfnlab.programs.lang.library import load_found, only_path
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.validity import check_program
@@ -46,10 +46,7 @@ def load(program: str | Path) -> Program:
         return load_program(program)
     if "\n" in program:
         return load_text(program)
-    paths = program_paths([program])
-    if len(paths) != 1:
-        raise Misuse(f"{program} is {len(paths)} programs: name one of them")
-    return load_found(paths[0])
+    return load_found(only_path(program))
 
 
 def program_of(given: AnyProgram) -> Program:

@@ -8,19 +8,17 @@ from typing import Annotated
 from pfnlab.base.result import ALWAYS, PrintedStruct, other_fields
 from pfnlab.kernel.bugs.affected import sources_of
 from pfnlab.kernel.bugs.bug_status import BugStatusWord, bug_status
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy, StableRelease
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, HeldBy, SettledWord, ShownBy, StableRelease
 from pfnlab.kernel.policies.releases import version_key
 from pfnlab.present.document.blocks import Block, named_rows
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.runs.golden import NO_GOLDENS, golden_path, has_goldens, read_golden
+from pfnlab.verbs.bug_list import NamedBug
 
 
-class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
+class BugEntry(NamedBug, PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     """A bug in the catalogue.
 
-    :param id: its number, e.g. ``A06``
-    :param title: its short name
-    :param what: what happens, in Markdown
     :param group: the heading that it is listed under
     :param since: the first mainline release that has it; ``all`` for every release, empty if unknown
     :param introduced: the commit that introduced it
@@ -31,16 +29,11 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param came: every stable release known to contain the backported cause
     :param partial: other stable series may have backported the fix too
     :param no_stable: no stable series backported the fix
-    :param stable_only: no mainline release had it
-    :param cve: its CVE number; empty if it has none
     :param same_as: the bug that this entry measures, and whose dates it shares
-    :param config: the options it needs, each with y or m (m: also if built in)
     :param trigger: the shortest sequence of operations that triggers it
-    :param reach: who can trigger it
     :param see: what is observable
     :param log: the message families, or texts, that it prints
     :param errnos: the causes of an errno that it is, see `pfnlab explain --errno`
-    :param breaks: the properties that it violates
     :param programs: programs about it
     :param shown: programs that show it, each with a machine that has it and one that does not
     :param holds: for a rule: what a program's step does on machines that follow the rule
@@ -52,10 +45,6 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param sources: the sources of its facts and dates
     """
 
-    id: str
-    title: str
-    kind: BugKind
-    what: str
     group: str
     since: str
     introduced: str
@@ -66,16 +55,11 @@ class BugEntry(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     came: tuple[StableRelease, ...]
     partial: bool
     no_stable: bool
-    stable_only: bool
-    cve: str
     same_as: str
-    config: dict[str, str]
     trigger: str
-    reach: tuple[BugReach, ...]
     see: str
     log: tuple[str, ...]
     errnos: tuple[str, ...] = ()
-    breaks: tuple[str, ...]
     programs: tuple[str, ...]
     shown: tuple[ShownBy, ...]
     holds: tuple[HeldBy, ...]

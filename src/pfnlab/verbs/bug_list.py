@@ -21,44 +21,46 @@ if TYPE_CHECKING:
     from pfnlab.verbs.bugs import BugsRequest
 
 
-class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
-    """One bug in a list.
+class NamedBug(msgspec.Struct, frozen=True, kw_only=True):
+    """What lists and entries say of a bug.
 
     :param id: its number, e.g. ``A06``
     :param title: its short name
     :param what: what happens, in Markdown
-    :param since: the first mainline release that has it, and the commit; empty if unknown
-    :param until: the first mainline release without it, the commit, and a remark
     :param stable_only: no mainline release had it
     :param cve: its CVE number; empty if it has none
     :param reach: who can trigger it
     :param breaks: the properties that it violates
-    :param config: the options it needs, each with y or m
+    :param config: the options it needs, each with y or m (m: also if built in)
     """
 
     id: str
     title: str
     kind: BugKind
     what: str
-    since: str
-    until: str
     stable_only: bool
     cve: str
     reach: tuple[BugReach, ...]
     breaks: tuple[str, ...]
     config: dict[str, str]
 
+
+class ListedBug(NamedBug, frozen=True, kw_only=True):
+    """One bug in a list.
+
+    :param since: the first mainline release that has it, and the commit; empty if unknown
+    :param until: the first mainline release without it, the commit, and a remark
+    """
+
+    since: str
+    until: str
+
     @classmethod
     def of(cls, one: Bug) -> ListedBug:
         """Return a bug in the form of lists."""
-        same = ("title", "kind", "what", "stable_only", "cve", "reach", "breaks")
-        return cls(
-            id=one.number,
-            since=one.dated.since_in_words,
-            until=one.dated.until_in_words,
-            config=dict(one.config),
-            **{name: getattr(one, name) for name in same},
-        )
+        named = {name: getattr(one, name) for name in NamedBug.__struct_fields__ if name != "id"}
+        since, until = one.dated.since_in_words, one.dated.until_in_words
+        return cls(id=one.number, since=since, until=until, **named)
 
 
 class BugList(PrintedStruct, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):

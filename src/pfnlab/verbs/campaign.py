@@ -12,7 +12,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.campaign_results import perform_results as perform_results
 from pfnlab.verbs.option import (
-    CAMPAIGN_FILE,
     AsJson,
     CampaignName,
     Option,
@@ -95,7 +94,7 @@ class ShardsRequest(Request, frozen=True, kw_only=True):
 
     gradual = True
 
-    file: Annotated[Path, CAMPAIGN_FILE]
+    file: Annotated[Path, Option("The campaign file.", "CAMPAIGN.toml", positional=True)]
     check: Annotated[bool, Option("Only check the file and print its plan.", takes="file trust")] = False
     store: StoreOf = None
     jobs: ShardsOf = None

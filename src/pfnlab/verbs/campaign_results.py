@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Request, Say, StoreOf, VerdictOf
+from pfnlab.verbs.option import AsJson, Option, Request, Say, StoreOf
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import ListedResults
@@ -31,9 +31,11 @@ class CampaignResultsRequest(Request, frozen=True, kw_only=True):
     machine: Annotated[
         str | None, Option("Show only results for this machine; model:7.2 includes its versions.", "MACHINE")
     ] = None
-    verdict: VerdictOf = None
+    verdict: Annotated[
+        str | None, Option("Include only results with this verdict: differs, violated, holds ...", "VERDICT")
+    ] = None
     scope: Annotated[str | None, Option("Show only results in this scope.", "NAME|FILE")] = None
-    full: Annotated[bool, Option("Include the programs.", names=("--full",))] = False
+    full: Annotated[bool, Option("Include the programs.")] = False
     as_json: AsJson = False
     form: Annotated[
         str | None,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Request, Say
+from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, PolicyFiles, ProfileOf, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.checker.check import CheckResult
@@ -46,9 +46,7 @@ class CheckRequest(Request, frozen=True, kw_only=True):
         tuple[str, ...], Option("Also run every counterexample on this machine, e.g. qemu:6.1.", "MACHINE")
     ] = ()
     save: Annotated[Path | None, Option("Save every counterexample as a program.", "FOLDER")] = None
-    policy: Annotated[
-        tuple[str, ...], Option("Policy file to use instead of each model's own policy.", "FILE.py")
-    ] = ()
+    policy: PolicyFiles = ()
     jobs: JobsOf = None
     cluster: Annotated[
         str | None,

@@ -13,14 +13,11 @@ from typing import Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Request, Say
+from pfnlab.verbs.option import AccelOf, LookOf, Option, OutputFile, ProfileOf, ProgramWord, Request, Say
 
 
 class DrawRequest(Request, frozen=True, kw_only=True):
-    program: Annotated[
-        str,
-        Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
-    ]
+    program: ProgramWord
     on: Annotated[
         tuple[str, ...],
         Option(
@@ -41,9 +38,7 @@ class DrawRequest(Request, frozen=True, kw_only=True):
     theme: Annotated[str, Option("Colours; auto follows the viewer's system setting.", "auto|light|dark")] = (
         "auto"
     )
-    output: Annotated[Path | None, Option("Write the picture to this file.", "FILE", ("-o", "--output"))] = (
-        None
-    )
+    output: OutputFile = None
     profile: ProfileOf = None
     accel: AccelOf = "tcg"
     look: LookOf = None
@@ -56,7 +51,7 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.present.picture import draw_race, draw_state, draw_story
     from pfnlab.present.picture.axis import NARROW
     from pfnlab.present.picture.palette import Theme
-    from pfnlab.programs.lang.library import load_found, program_paths
+    from pfnlab.programs.lang.library import load_found, only_path
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import Accel
     from pfnlab.programs.runs.named_machines import files_named, name_machines, newest_series, side_by_side
@@ -64,15 +59,13 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     themes: dict[str, Theme] = {"auto": "auto", "light": "light", "dark": "dark"}
     step = request.step
     accel, look = Accel(request.accel), LookLevel(request.look) if request.look else None
-    paths = program_paths([request.program])
-    if len(paths) != 1:
-        raise Misuse(f"{request.program} is {len(paths)} programs: name one")
+    path = only_path(request.program)
     specs = request.on or (f"model:{newest_series()}",)
-    check_output(request.output, [*paths, *map(Path, files_named(specs))])
+    check_output(request.output, [path, *map(Path, files_named(specs))])
     if request.output is not None and request.output.suffix not in ("", ".svg"):
         drawn = shell_path(request.output.with_suffix(".svg"))
         raise Misuse(f"{request.output}: pictures are SVG: write -o {drawn}")
-    program = load_found(paths[0])
+    program = load_found(path)
     steps = len(program.ops) + 1
     if step is not None and not 1 <= step <= steps:
         raise Misuse(f"--step {step}: the program has steps 1 to {steps}; the last is its end")

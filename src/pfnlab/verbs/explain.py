@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Request, Say
+from pfnlab.verbs.option import AsJson, Option, OutputFile, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.diagnosis.explanation import ExplainResult
@@ -42,9 +42,7 @@ class ExplainRequest(Request, frozen=True, kw_only=True):
         bool, Option("Print all details: harmless events, rules, reproducers, remedies.", names=("--long",))
     ] = False
     as_json: AsJson = False
-    output: Annotated[
-        Path | None, Option("Write the explanation to this file.", "FILE", ("-o", "--output"))
-    ] = None
+    output: OutputFile = None
 
 
 def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:

@@ -34,7 +34,7 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.base.inert import shell_word
     from pfnlab.explorer.serving import serve
     from pfnlab.explorer.stories import MOST_MACHINES
-    from pfnlab.programs.lang.library import in_library, long_name, program_paths
+    from pfnlab.programs.lang.library import in_library, long_name, only_path
     from pfnlab.programs.lang.load import read_program_text
     from pfnlab.programs.runs.named_machines import name_machine
 
@@ -50,13 +50,11 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
         bundle = read_bundle(request.bundle)
         words.append(("view", "bundle"))
     if program is not None:
-        paths = program_paths([program])
-        if len(paths) != 1:
-            raise Misuse(f"{program} is {len(paths)} programs: name one")
-        if in_library(paths[0]):
-            words.append(("program", long_name(paths[0])))
+        path = only_path(program)
+        if in_library(path):
+            words.append(("program", long_name(path)))
         else:
-            opened = read_program_text(paths[0])
+            opened = read_program_text(path)
     fragment = urlencode(words)
     serve(on, opened, bundle=bundle, fragment=fragment, port=request.port, browser=request.browser, say=say)
     yield from ()

@@ -19,14 +19,11 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import AccelOf, Option, ProfileOf, Request, Say
+from pfnlab.verbs.option import AccelOf, Option, ProfileOf, ProgramWord, Request, Say
 
 
 class ExportRequest(Request, frozen=True, kw_only=True):
-    program: Annotated[
-        str,
-        Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
-    ]
+    program: ProgramWord
     form: Annotated[str, Option("Output format.", "c|kselftest|drgn", ("--format",))] = "c"
     on: Annotated[
         str | None, Option("As in run: the reproducer expects the results of this machine.", "MACHINE")
@@ -53,16 +50,13 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.base.path_walk import make_folder
     from pfnlab.export.formats import export
     from pfnlab.export.subject import Subject
-    from pfnlab.programs.lang.library import STDIN, load_found, program_paths
+    from pfnlab.programs.lang.library import STDIN, load_found, only_path
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import Accel
     from pfnlab.programs.runs.named_machines import files_named, name_machines, side_by_side
 
     accel = Accel(request.accel)
-    paths = program_paths([request.program])
-    if len(paths) != 1:
-        raise Misuse(f"{request.program} is {len(paths)} programs: name one")
-    (path,) = paths
+    path = only_path(request.program)
     specs = () if request.on is None else (request.on,)
     machines = name_machines(specs, request.profile)
     program = load_found(path)

@@ -24,9 +24,7 @@ class FmtRequest(Request, frozen=True, kw_only=True):
         tuple[str, ...],
         Option("Files, folders or patterns; - is standard input.", "PROGRAM", positional=True),
     ]
-    check: Annotated[
-        bool, Option("Change nothing; print problems as FILE:LINE:COLUMN: MESSAGE.", names=("--check",))
-    ] = False
+    check: Annotated[bool, Option("Change nothing; print problems as FILE:LINE:COLUMN: MESSAGE.")] = False
     form: Annotated[
         str | None,
         Option("Output format of --check. Default: text.", "text|json|github", ("--format",), needs="check"),

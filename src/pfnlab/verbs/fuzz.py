@@ -14,15 +14,11 @@ from pfnlab.verbs.option import (
     SECONDS,
     AccelOf,
     AsJson,
-    FindingsOf,
     JobsOf,
-    KnownOf,
     Option,
     ProfileOf,
     Request,
-    ResumeOf,
     Say,
-    StopAfterOf,
 )
 
 if TYPE_CHECKING:
@@ -76,9 +72,11 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     seconds: Annotated[
         float | None, SECONDS._replace(help="Start no new programs after this many seconds.")
     ] = None
-    resume: ResumeOf = None
-    findings: FindingsOf = Path("findings")
-    known: KnownOf = ()
+    resume: Annotated[Path | None, Option("Save the state in FILE, and resume from it.", "FILE")] = None
+    findings: Annotated[Path, Option("Folder for findings.", "DIR")] = Path("findings")
+    known: Annotated[
+        tuple[Path, ...], Option("Folder of known findings, which are only counted (repeatable).", "DIR")
+    ] = ()
     driver: Annotated[bool, Option("Include operations of the guest driver.")] = False
     schedules: Annotated[bool, Option("Include threads and held processors.")] = False
     vfio: Annotated[bool, Option("Include devices opened through vfio-pci.")] = False
@@ -101,7 +99,7 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
             "kernel",
         ),
     ] = None
-    stop_after: StopAfterOf = None
+    stop_after: Annotated[int | None, Option("Stop after N new findings.", "N", min=1)] = None
     jobs: JobsOf = None
     as_json: AsJson = False
     accel: AccelOf = "tcg"

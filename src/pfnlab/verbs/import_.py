@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Request, Say
+from pfnlab.verbs.option import Option, OutputFile, Request, Say
 
 
 class ImportRequest(Request, frozen=True, kw_only=True):
@@ -27,12 +27,9 @@ class ImportRequest(Request, frozen=True, kw_only=True):
             "Copy of /sys/bus/pci/devices/DEVICE/resource, for BAR addresses and sizes; DEVICE=FILE "
             "if there are several devices. Default: sizes of the mappings.",
             "[DEVICE=]FILE",
-            ("--resource",),
         ),
     ] = ()
-    output: Annotated[Path | None, Option("Write the program to this file.", "FILE", ("-o", "--output"))] = (
-        None
-    )
+    output: OutputFile = None
 
 
 def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import AsJson, Option, Request, Say
+from pfnlab.verbs.option import AsJson, Option, OutputFile, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
@@ -62,9 +62,7 @@ class InspectRequest(Request, frozen=True, kw_only=True):
         ),
     ] = None
     as_json: AsJson = False
-    output: Annotated[Path | None, Option("Write the output to this file.", "FILE", ("-o", "--output"))] = (
-        None
-    )
+    output: OutputFile = None
 
 
 def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | PlainText]:

@@ -78,36 +78,21 @@ def _check_jobs(jobs: int) -> None:
 #: An option in seconds: every wait has a limit.
 SECONDS = Option("", "S", min=0, check=_check_seconds)
 
-AS_JSON = Option("Print JSON.", names=("--json",))
-
-ACCEL = Option(
-    "Guest CPU: KVM, QEMU's emulation (tcg, slower), or KVM if it works (auto).",
-    "auto|kvm|tcg",
-    ("--accel",),
-)
-
 JOBS = Option(
     "Parallel processes, at most eight per processor. Default: one per processor.",
     "N",
-    ("--jobs",),
     min=1,
     check=_check_jobs,
 )
 
-PROFILE = Option("Model for a qemu:BZIMAGE.", "SERIES", ("--profile",))
-
 BUG = Option("Bug number (A06), CVE or title.", "BUG", positional=True)
 
-AsJson = Annotated[bool, AS_JSON]
-ResumeOf = Annotated[Path | None, Option("Save the state in FILE, and resume from it.", "FILE")]
-FindingsOf = Annotated[Path, Option("Folder for findings.", "DIR")]
-KnownOf = Annotated[
-    tuple[Path, ...], Option("Folder of known findings, which are only counted (repeatable).", "DIR")
+AsJson = Annotated[bool, Option("Print JSON.", names=("--json",))]
+AccelOf = Annotated[
+    str, Option("Guest CPU: KVM, QEMU's emulation (tcg, slower), or KVM if it works (auto).", "auto|kvm|tcg")
 ]
-StopAfterOf = Annotated[int | None, Option("Stop after N new findings.", "N", min=1)]
-AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]
-ProfileOf = Annotated[str | None, PROFILE]
+ProfileOf = Annotated[str | None, Option("Model for a qemu:BZIMAGE.", "SERIES")]
 LookOf = Annotated[
     str | None,
     Option(
@@ -115,31 +100,23 @@ LookOf = Annotated[
         "mappings survive), through /proc after each operation, or only at the end. Default: "
         "memory, or proc if the lens is not installed or the kernel has no type information.",
         "memory|proc|end",
-        ("--look",),
     ),
 ]
-RandomPrograms = Annotated[int, Option("Number of random programs.", "N", ("--programs",), min=1)]
-SeedOf = Annotated[int, Option("Random seed.", "N", ("--seed",))]
+RandomPrograms = Annotated[int, Option("Number of random programs.", "N", min=1)]
+SeedOf = Annotated[int, Option("Random seed.", "N")]
 DiscussionOf = Annotated[str | None, Option("Show only this discussion, e.g. 004.", "DISCUSSION")]
 RefreshOf = Annotated[bool, Option("Fetch the package lists again.")]
-PageFile = Annotated[Path | None, Option("Append the page to this file.", "FILE", ("-o", "--output"))]
 LitmusOf = Annotated[Path | None, Option("Use the programs in this folder instead of the library.", "DIR")]
-ReportFile = Annotated[Path | None, Option("Write the report to this file.", "FILE", ("-o", "--output"))]
-ReportForm = Annotated[
-    str | None,
-    Option(
-        "HTML for a browser, or Markdown for a mail. Default: by the extension of FILE.",
-        "html|md",
-        ("--format",),
-    ),
+PolicyFiles = Annotated[
+    tuple[str, ...], Option("Policy file to use instead of each model's own policy.", "FILE.py")
 ]
-ReportTitle = Annotated[str | None, Option("Title of the report.", "TEXT", ("--title",))]
-VerdictOf = Annotated[
-    str | None,
-    Option("Include only results with this verdict: differs, violated, holds ...", "VERDICT", ("--verdict",)),
-]
+PageFile = Annotated[Path | None, Option("Append the page to this file.", "FILE", ("-o", "--output"))]
+OutputFile = Annotated[Path | None, Option("Write the output to this file.", "FILE", ("-o", "--output"))]
 
 # For programs in the library, and new ones.
+ProgramWord = Annotated[
+    str, Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True)
+]
 LibraryNames = Annotated[
     tuple[str, ...],
     Option("A name, a folder of the library, or a pattern, e.g. 'munmap-*'.", "NAME", positional=True),
@@ -150,14 +127,12 @@ ForceOf = Annotated[bool, Option("Overwrite existing files.")]
 TrustOf = Annotated[
     bool, Option("Run policy files (FILE.py) named in the file. Review them first: this executes code.")
 ]
-CAMPAIGN_FILE = Option("The campaign file.", "CAMPAIGN.toml", positional=True)
 StoreOf = Annotated[
     str | None,
     Option(
         "The store of results: a file, or postgresql://USER@HOST/NAME. Default: $PFNLAB_STORE, "
         "else pfnlab.db.",
         "STORE",
-        ("--store",),
     ),
 ]
 CampaignName = Annotated[

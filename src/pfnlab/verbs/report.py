@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, ReportFile, ReportForm, ReportTitle, Request, Say, StoreOf
+from pfnlab.verbs.option import Option, OutputFile, Request, Say, StoreOf
 
 if TYPE_CHECKING:
     from pfnlab.present.document.part import Part
@@ -28,9 +28,16 @@ class ReportRequest(Request, frozen=True, kw_only=True):
         str | None,
         Option("Include the results of this campaign; optional with --store if it has only one.", "CAMPAIGN"),
     ] = None
-    output: ReportFile = None
-    form: ReportForm = None
-    title: ReportTitle = None
+    output: OutputFile = None
+    form: Annotated[
+        str | None,
+        Option(
+            "HTML for a browser, or Markdown for a mail. Default: by the extension of FILE.",
+            "html|md",
+            ("--format",),
+        ),
+    ] = None
+    title: Annotated[str | None, Option("Title of the report.", "TEXT")] = None
 
 
 def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:

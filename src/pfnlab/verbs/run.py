@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Request, Say
+from pfnlab.verbs.option import AccelOf, LookOf, Option, OutputFile, PolicyFiles, ProfileOf, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.present.report.run_result import RunResults
@@ -47,19 +47,14 @@ class RunRequest(Request, frozen=True, kw_only=True):
         bool, Option("Print one JSON object; for several programs, one per line.", names=("--json",))
     ] = False
     form: Annotated[str | None, Option("Output format.", "text|json|junit|md|html", ("--format",))] = None
-    output: Annotated[
-        Path | None,
-        Option("Write the output to this file, completely or not at all.", "FILE", ("-o", "--output")),
-    ] = None
+    output: OutputFile = None
     full: Annotated[bool, Option("For several programs, print tables instead of one line each.")] = False
     quiet: Annotated[bool, Option("Print only problems.", names=("-q", "--quiet"))] = False
     steps: Annotated[bool, Option("Also show VMAs, tracked ranges, page-table entries and flushes.")] = False
     trace: Annotated[bool, Option("Also show the order of kernel calls.")] = False
     profile: ProfileOf = None
     promote: Annotated[bool, Option("Record the results of real kernels as NAME.expected.json.")] = False
-    policy: Annotated[
-        tuple[str, ...], Option("Policy file to use instead of each model's own policy.", "FILE.py")
-    ] = ()
+    policy: PolicyFiles = ()
     compare: Annotated[
         str | None,
         Option(

@@ -22,7 +22,7 @@ from pfnlab.verbs.option import (
     JobsOf,
     LitmusOf,
     Option,
-    ReportFile,
+    OutputFile,
     Request,
     Say,
     SeedOf,
@@ -70,7 +70,7 @@ class TryRequest(Request, frozen=True, kw_only=True):
         SECONDS._replace(help="Start no new programs in a review of kernels after this many seconds."),
     ] = 480.0
     litmus: LitmusOf = None
-    output: ReportFile = None
+    output: OutputFile = None
     accel: AccelOf = "tcg"
     jobs: JobsOf = None
     as_json: AsJson = False

@@ -59,13 +59,13 @@ class Option(NamedTuple):
 
     def check_value(self, value: Any) -> None:
         """Refuse a value that is out of range, or not one of the choices; Misuse says what to write."""
-        from pfnlab.base.spelling import did_you_mean
-
         if self.min is not None and not value >= self.min:
             raise Misuse(f"{self.name} {value:.15g} is too small: write at least {self.min:g}")
         if self.max is not None and not value <= self.max:
             raise Misuse(f"{self.name} {value:.15g} is too large: write at most {self.max:g}")
         if self.choices and value not in self.choices:
+            from pfnlab.base.spelling import did_you_mean
+
             raise Misuse(f"{self.name} {value!r} does not exist{did_you_mean(value, self.choices)}")
         if self.check is not None:
             self.check(value)

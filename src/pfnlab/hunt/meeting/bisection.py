@@ -33,7 +33,7 @@ from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
 from pfnlab.lab.images.cache import AnswerCache
 from pfnlab.lab.images.kernel_offers import available_offers
-from pfnlab.programs.lang.library import load_found, program_paths
+from pfnlab.programs.lang.library import load_found, only_path
 from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
@@ -263,12 +263,10 @@ def _aim(name: str, bad: str | None) -> _Aim:
         bug = bug_called(name)
         if not bug.shown:
             raise not_shown(bug)
-        paths = [program_file(bug.shown[0].program)]
+        path = program_file(bug.shown[0].program)
     else:
-        paths = program_paths([name])
-    if len(paths) != 1:
-        raise Misuse(f"{name} is {len(paths)} programs: name one")
-    return _Aim(name, load_found(paths[0]), golden_look(paths[0]) or LookLevel.PROC)
+        path = only_path(name)
+    return _Aim(name, load_found(path), golden_look(path) or LookLevel.PROC)
 
 
 def _breaking(prop: str, version: str) -> Program:

@@ -90,6 +90,14 @@ def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _H
     return found
 
 
+def only_path(word: str) -> Path:
+    """The file of the program that *word* selects; Misuse if it selects several, or as for program_paths."""
+    paths = program_paths([word])
+    if len(paths) != 1:
+        raise Misuse(f"{word} is {len(paths)} programs: name one")
+    return paths[0]
+
+
 def load_found(path: Path) -> Program:
     """The program in a file, or on standard input if *path* is :data:`STDIN`.
 
