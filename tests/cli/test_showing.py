@@ -77,7 +77,7 @@ def test_nothing_is_shown_while_a_result_is_printed(monkeypatch: pytest.MonkeyPa
 
     printed: list[tuple[str, bool]] = []
 
-    def write(path: Path | None, text: str) -> None:
+    def write(path: Path | None, text: str, *, append: bool = False) -> None:
         # The last that a line of progress does is to erase itself.
         printed.append((text, screen.getvalue().rstrip().endswith("\x1b[2K")))
 

@@ -10,6 +10,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
+from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.discussions.lookup import claims_of
 from pfnlab.discussions.posted_threads import (
     PostedThread,
@@ -26,7 +27,6 @@ from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.verbs.bug_list import property_names
 
 PATCHES = Path(__file__).parents[2] / "evidence" / "patches"
 
@@ -125,7 +125,7 @@ def test_what_a_thread_names_is_there(thread: PostedThread) -> None:
         *(number for number in thread.claims if number not in discussion_numbers()),
         *(later.claim for later in thread.later if later.claim not in numbers),
         *(bug for defect in thread.defects for bug in defect.bugs if bug not in bugs),
-        *(name for defect in thread.defects for name in defect.properties if name not in property_names()),
+        *(name for defect in thread.defects for name in defect.properties if name not in PROPERTIES),
         *(one.program for one in thread.defects if one.program and one.program not in programs),
     ]
 

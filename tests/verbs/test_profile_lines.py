@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfnlab.kernel.policies.profiles import SEAMS
 from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.present.document.terminal import text_of
-from pfnlab.verbs.profile_lines import profile_blocks, two_profiles
+from pfnlab.verbs.profile_lines import profile_blocks
 
 
 def test_every_switch_is_listed() -> None:
@@ -18,7 +18,7 @@ def test_every_switch_is_listed() -> None:
 
 def test_two_versions_side_by_side() -> None:
     """The rows in which they differ, and how many are the same."""
-    lines = text_of(two_profiles("6.12.94", "6.12.117")).splitlines()
+    lines = text_of(profile_blocks("6.12.94", "6.12.117")).splitlines()
 
     assert lines[:2] == ["profile 6.12.94", "profile 6.12.117"]
     assert [line.split()[:3] for line in lines[4:-2]] == [
@@ -32,14 +32,14 @@ def test_two_versions_side_by_side() -> None:
 
 def test_two_versions_with_equal_rules() -> None:
     """They are said to be."""
-    lines = text_of(two_profiles("6.12.94", "6.12.101")).splitlines()
+    lines = text_of(profile_blocks("6.12.94", "6.12.101")).splitlines()
 
     assert f"all {len(SWITCHES) + len(SEAMS)} switches are the same" == lines[-1]
 
 
 def test_policies_side_by_side() -> None:
     """Seams come first, with the release of the newer."""
-    lines = text_of(two_profiles("6.12.117", "6.16.12")).splitlines()
+    lines = text_of(profile_blocks("6.12.117", "6.16.12")).splitlines()
     (row,) = [line for line in lines if line.startswith("tracker")]
 
     assert row.split()[:5] == ["tracker", "vm_pat", "track_ctx", "6.16", "f8e97613fed2"]

@@ -19,25 +19,18 @@ if TYPE_CHECKING:
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
     """Print *results* as they arrive, or write them to a file."""
     what = f"pfnlab {verb}"
-    match verb:
-        case "run":
-            from pfnlab.cli.run_output import show_runs
+    if verb == "run":
+        from pfnlab.cli.run_output import show_runs
 
-            show_runs(request, waited(what, results))
-        case "kernels meet" | "kernels diff":
-            from pfnlab.base.files import write_output
-            from pfnlab.verbs.kernels_compared import FailedMeeting
+        show_runs(request, waited(what, results))
+        return
+    from pfnlab.base.files import write_output
 
-            met = (result for result in results if not isinstance(result, FailedMeeting))
-            for text in waited(what, (_text(verb, request, result) for result in met)):
-                write_output(request.output, text, append=True)
-        case _:
-            from pfnlab.base.files import write_output
-
-            texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
-            # A server never ends, so do not wait for that.
-            for text in texts if verb in ("explore", "mcp") else waited(what, texts):
-                write_output(getattr(request, "output", None), text)
+    append = verb in ("kernels meet", "kernels diff")
+    texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
+    # A server never ends, so do not wait for that.
+    for text in texts if verb in ("explore", "mcp") else waited(what, texts):
+        write_output(getattr(request, "output", None), text, append=append)
 
 
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
@@ -45,10 +38,10 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
     :param apart: put an empty line before a part that follows another
     """
-    if getattr(request, "as_json", False):
-        return f"{result.as_json()}\n"
     if isinstance(result, PlainText):
         return result.text
+    if getattr(request, "as_json", False):
+        return f"{result.as_json()}\n"
     match verb:
         case "fmt":
             form = request.form or "text"

@@ -91,9 +91,9 @@ def listed(wish: BugsRequest) -> BugList:
 
 
 def _left(wish: BugsRequest) -> Iterator[Bug]:
-    breaks, names = wish.breaks, property_names()
-    if breaks is not None and breaks not in names:
-        raise Misuse(f"there is no property {breaks!r}{did_you_mean(breaks, names)}")
+    breaks = wish.breaks
+    if breaks is not None and breaks not in PROPERTIES:
+        raise Misuse(f"there is no property {breaks!r}{did_you_mean(breaks, PROPERTIES)}")
     point = _newest(wish.series) if wish.series is not None else None
     for one in all_bugs():
         if wish.kind not in (None, one.kind) or (wish.reach is not None and wish.reach not in one.reach):
@@ -106,11 +106,6 @@ def _left(wish: BugsRequest) -> Iterator[Bug]:
             continue
         if point is None or bug_status(one, point).word is BugStatusWord.HAS:
             yield one
-
-
-def property_names() -> list[str]:
-    """Return every property that is checked on kernels or models, by name."""
-    return list(PROPERTIES)
 
 
 def _newest(series: str) -> str:

@@ -68,11 +68,11 @@ def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     from pfnlab.checker.scopes.scope import load_scope
     from pfnlab.lab.running.confirm import confirm
     from pfnlab.programs.runs.machine import Accel
-    from pfnlab.programs.runs.named_machines import name_machines
+    from pfnlab.programs.runs.named_machines import name_machines, with_policies
 
     limits, accel = limits_of(request), Accel(request.accel)
     scope = load_scope(request.scope)
-    specs = _specs(request)
+    specs = with_policies(request.on, request.policy)
     selection = questions(list(request.properties), scope)
     machines = [_model(spec) for spec in specs]
     name_machines(request.confirm, request.profile)
@@ -104,12 +104,6 @@ def limits_of(request: CheckRequest) -> CheckLimits:
         seconds=seconds,
         every_order=request.every_order,
     )
-
-
-def _specs(request: CheckRequest) -> list[str]:
-    from pfnlab.programs.runs.named_machines import newest_series, with_policies
-
-    return with_policies(list(request.on) or [f"model:{newest_series()}"], request.policy)
 
 
 def _model(spec: str) -> ModelMachine:

@@ -81,7 +81,16 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
         command = f"pfnlab inspect {shell_path(request.collect)}"
         say(f"{visible_name(request.collect)}: inspect it with `{command}`")
         return
-    yield _result(request, _snapshot(request))
+    from pfnlab.base.progress import working
+    from pfnlab.diagnosis.inspector.device import device_answer
+    from pfnlab.diagnosis.inspector.inspection import inspected
+    from pfnlab.diagnosis.inspector.joined_host import JoinedHost
+
+    machine, device = JoinedHost(_snapshot(request)), request.device
+    with working(f"reading the reservations and mappings of {machine.snapshot.origin}"):
+        answer = None if device is None else device_answer(machine, device, bar=request.bar, pid=request.pid)
+        result = inspected(machine, answer)
+    yield result
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:
@@ -100,16 +109,3 @@ def _bounds(request: InspectRequest) -> SnapshotBounds:
     from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, SnapshotBounds
 
     return ORDINARY if request.most is None else SnapshotBounds(request.most)
-
-
-def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:
-    from pfnlab.base.progress import working
-    from pfnlab.diagnosis.inspector.device import device_answer
-    from pfnlab.diagnosis.inspector.inspection import inspected
-    from pfnlab.diagnosis.inspector.joined_host import JoinedHost
-
-    machine = JoinedHost(snapshot)
-    device = request.device
-    with working(f"reading the reservations and mappings of {snapshot.origin}"):
-        answer = None if device is None else device_answer(machine, device, bar=request.bar, pid=request.pid)
-        return inspected(machine, answer)

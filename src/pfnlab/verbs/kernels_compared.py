@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Discovery, Misuse, Undecided
-from pfnlab.base.result import Outcome
+from pfnlab.base.result import Outcome, PlainText
 from pfnlab.verbs.option import (
     JOBS,
     AsJson,
@@ -65,14 +65,7 @@ class MeetRequest(Request, frozen=True, kw_only=True):
     as_json: AsJson = False
 
 
-class FailedMeeting(NamedTuple):
-    """One of several kernels, which could not be compared; the reason has been reported."""
-
-    name: str
-    outcome: Outcome = Outcome.UNDECIDED
-
-
-def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | FailedMeeting]:
+def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | PlainText]:
     """Compare every kernel; add it to the known ones after its result has been consumed.
 
     If one of several cannot be compared, that is reported, and the others are compared.
@@ -99,7 +92,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Fai
     programs = Programs.of(request.litmus, request.programs, request.seed)
     jobs = request.jobs or processors()
 
-    def met(name: str) -> tuple[NamedKernel, MeetingResult] | FailedMeeting:
+    def met(name: str) -> tuple[NamedKernel, MeetingResult] | PlainText:
         try:
             kernel = named_kernel(name)
             guests = max(1, jobs // len(names))
@@ -108,9 +101,9 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Fai
             if len(names) == 1:
                 raise
             say(f"{name} could not be compared: {trouble}")
-            return FailedMeeting(name)
+            return PlainText("", Outcome.UNDECIDED)
 
-    def answers() -> Iterator[tuple[NamedKernel, MeetingResult] | FailedMeeting]:
+    def answers() -> Iterator[tuple[NamedKernel, MeetingResult] | PlainText]:
         if len(names) == 1:
             yield met(names[0])
             return
@@ -118,7 +111,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Fai
             yield from in_order(met, names, jobs, done=work.advance)
 
     for answer in answers():
-        if isinstance(answer, FailedMeeting):
+        if isinstance(answer, PlainText):
             yield answer
             continue
         kernel, result = answer
@@ -178,29 +171,21 @@ class DiffRequest(Request, frozen=True, kw_only=True):
 
 def perform_diff(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBetween]:
     """Compare the kernels, or their models; Misuse if they are the same, Undecided if one did not run."""
-    yield from _models(request) if request.model else _kernels(request)
-
-
-def _models(request: DiffRequest) -> Iterator[RulesBetween]:
     from pfnlab.base.files import check_output
     from pfnlab.hunt.meeting.holding import Programs, litmus_files
+
+    names = request.first, request.second
+    check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
+    if not request.model:
+        from pfnlab.hunt.meeting.kernel_meeting import diff_named
+
+        yield diff_named(*names, Programs.of(request.litmus, request.programs, request.seed))
+        return
     from pfnlab.hunt.meeting.rules_between import rules_between
     from pfnlab.kernel.bugs.kernel_name import version_named
     from pfnlab.kernel.policies.profiles import exact
 
-    check_output(request.output, litmus_files(request.litmus))
-    first, second = (name.removeprefix("model:") for name in (request.first, request.second))
-    versions = version_named(first), version_named(second)
-    if exact(versions[0]) == exact(versions[1]):
+    first, second = (version_named(name.removeprefix("model:")) for name in names)
+    if exact(first) == exact(second):
         raise Misuse(f"{request.first} and {request.second} are the same version: name two")
-    yield rules_between(versions, Programs.of(request.litmus), jobs=request.jobs)
-
-
-def _kernels(request: DiffRequest) -> Iterator[MeetingResult]:
-    from pfnlab.base.files import check_output
-    from pfnlab.hunt.meeting.holding import Programs, litmus_files
-    from pfnlab.hunt.meeting.kernel_meeting import diff_named
-
-    names = request.first, request.second
-    check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
-    yield diff_named(*names, Programs.of(request.litmus, request.programs, request.seed))
+    yield rules_between((first, second), Programs.of(request.litmus), jobs=request.jobs)

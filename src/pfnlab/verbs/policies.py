@@ -71,12 +71,10 @@ class PolicyRequest(Request, frozen=True, kw_only=True):
 def perform_show(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
     """Return the source, or the switches; Misuse if there is no such policy or profile."""
     from pfnlab.present.document.terminal import printed
-    from pfnlab.verbs.profile_lines import profile_blocks, two_profiles
+    from pfnlab.verbs.profile_lines import profile_blocks
 
-    if request.other is not None:
-        yield printed(*two_profiles(_version(request.name), _version(request.other)))
-    elif request.name[:1].isdigit():
-        yield printed(*profile_blocks(_version(request.name)))
+    if request.other is not None or request.name[:1].isdigit():
+        yield printed(*profile_blocks(*map(_version, filter(None, (request.name, request.other)))))
     else:
         yield _one(request.name)
 

@@ -1,64 +1,59 @@
 """One profile as text: every switch, and how certain its value is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pfnlab.kernel.policies.profiles import SEAMS, described, era_of, exact
 from pfnlab.kernel.policies.releases import is_version, series_of, version_key
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch, briefly
-from pfnlab.present.document.blocks import Block, Cell, Paragraph, cells, headed
+from pfnlab.present.document.blocks import Block, Paragraph, cells, headed
 
 #: The placeholder for a missing value.
 NONE = "-"
 _KNOWN = {True: "known", False: "assumed"}
 
 
-def profile_blocks(version: str) -> Iterator[Block]:
-    """Yield the output of `pfnlab policies show VERSION`: every switch, and how certain it is."""
-    exact_version = exact(version)
-    head = ("switch", "is", "since", "commit", "catalogue", "known", "by", "source")
-    rows = []
-    for seam in SEAMS:
-        era = era_of(seam, exact_version)
-        known = _KNOWN[all(era.known(exact_version) for era in ERAS if era.seam == seam)]
-        by = briefly(era.known_by)
-        rows.append(cells(seam, era.name, era.since, *origin(era), known, by, era.source))
-    for switch in SWITCHES:
-        state = "on" if switch.on(exact_version) else "off"
-        since = " ".join((span(switch), *_points(switch, exact_version)))
-        known = _KNOWN[switch.known(exact_version)]
-        by = briefly(switch.known_by)
-        rows.append(cells(switch.name, state, since, *origin(switch), known, by, switch.source))
-    yield Paragraph(described(version))
+def profile_blocks(*versions: str) -> Iterator[Block]:
+    """Yield the output of `pfnlab policies show VERSION`: every switch, and how certain it is.
+
+    Of two versions, the rows that differ, side by side.
+    """
+    exacts, is_one = list(map(exact, versions)), len(versions) == 1
+    by = ("by",) if is_one else ()
+    head = (
+        "switch",
+        *(("is",) if is_one else exacts),
+        "since",
+        "commit",
+        "catalogue",
+        "known",
+        *by,
+        "source",
+    )
+    rows, same = [], 0
+    for name, source, values, since, known in _switch_values(exacts):
+        if not is_one and len({*values}) == 1:
+            same += 1
+            continue
+        known_by = (briefly(source.known_by),) if is_one else ()
+        rows.append(cells(name, *values, since, *origin(source), _KNOWN[known], *known_by, source.source))
+    yield from (Paragraph(described(version)) for version in versions)
     yield from headed("", head, rows, len(head))
+    if not is_one:
+        yield Paragraph(f"{same} switches are the same" if rows else f"all {same} switches are the same")
 
 
-def two_profiles(first: str, second: str) -> Iterator[Block]:
-    """Yield the output of `pfnlab policies show VERSION VERSION`: the rows that differ, side by side."""
-    versions = exact(first), exact(second)
-    head = ("switch", *versions, "since", "commit", "catalogue", "known", "source")
-    rows: list[tuple[Cell, ...]] = []
-    same = 0
+def _switch_values(versions: Sequence[str]) -> Iterator[tuple[str, Switch | Era, list[str], str, bool]]:
+    """Yield each seam and switch: its newest source, its values, since when, and whether all are known."""
     for seam in SEAMS:
         eras = [era_of(seam, version) for version in versions]
-        if eras[0].name == eras[1].name:
-            same += 1
-            continue
-        newer = max(eras, key=lambda era: version_key(era.since) if is_version(era.since) else ())
+        newest = max(eras, key=lambda era: version_key(era.since) if is_version(era.since) else ())
         known = all(era.known(version) for era in ERAS if era.seam == seam for version in versions)
-        names = eras[0].name, eras[1].name
-        rows.append(cells(seam, *names, newer.since, *origin(newer), _KNOWN[known], newer.source))
+        yield seam, newest, [era.name for era in eras], newest.since, known
     for switch in SWITCHES:
-        states = ["on" if switch.on(version) else "off" for version in versions]
-        if states[0] == states[1]:
-            same += 1
-            continue
         points = dict.fromkeys(point for version in versions for point in _points(switch, version))
         known = all(switch.known(version) for version in versions)
-        since = " ".join((span(switch), *points))
-        rows.append(cells(switch.name, *states, since, *origin(switch), _KNOWN[known], switch.source))
-    yield from (Paragraph(described(first)), Paragraph(described(second)))
-    yield from headed("", head, rows, len(head))
-    yield Paragraph(f"{same} switches are the same" if rows else f"all {same} switches are the same")
+        states = ["on" if switch.on(version) else "off" for version in versions]
+        yield switch.name, switch, states, " ".join((span(switch), *points)), known
 
 
 def origin(source: Switch | Era) -> tuple[str, str]:

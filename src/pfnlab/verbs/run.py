@@ -82,21 +82,18 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.base.files import check_output
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.golden import golden_look, golden_path
-    from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.named_machines import files_named
 
-    look = LookLevel(request.look) if request.look else None
-    compared = _fields(request)
     paths = program_paths(request.programs)
     if request.promote and STDIN in paths:
         raise Misuse("a golden is stored next to its program, and standard input is not a file: name one")
-    machines = _machines(request, look, compared)
+    machines = _machines(request)
     # Goldens that will be recorded again are read too.
     goldens = map(golden_path, paths) if request.promote else ()
     check_output(request.output, [*paths, *map(Path, files_named(one.spec for one in machines)), *goldens])
     programs = dict(zip(program_names(paths), map(load_found, paths), strict=True))
     # A golden that is recorded again is observed in the same way as before.
-    looks = [look or (golden_look(path) if request.promote else None) for path in paths]
+    looks = list(map(golden_look, paths)) if request.promote and request.look is None else None
     results = programs_run(request, programs, machines, looks)
     yield results
     if request.promote:
@@ -136,24 +133,24 @@ def _fields(request: RunRequest) -> tuple[str, ...]:
 
 
 def _named(request: RunRequest) -> list[NamedMachine]:
-    from pfnlab.programs.runs.named_machines import name_machines, newest_series, spread, with_policies
+    from pfnlab.programs.runs.named_machines import name_machines, spread, with_policies
 
-    specs = with_policies(spread(request.on) or [f"model:{newest_series()}"], request.policy)
+    specs = with_policies(spread(request.on), request.policy)
     return name_machines(specs, request.profile)
 
 
-def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ...]) -> list[NamedMachine]:
+def _machines(request: RunRequest) -> list[NamedMachine]:
     from pfnlab.programs.runs.compare import FIELDS
     from pfnlab.programs.runs.look import LookLevel
 
     machines = _named(request)
-    if request.promote and look is LookLevel.END:
+    if request.promote and request.look == LookLevel.END:
         raise Misuse("a golden holds the state after every operation: drop --look end")
     if request.promote:
         for named in machines:
             if not named.is_usual:
                 raise Misuse(f"{named.spec} cannot be promoted: goldens come only from qemu:VERSION")
-    if fields != FIELDS and len(machines) < 2:
+    if _fields(request) != FIELDS and len(machines) < 2:
         raise Misuse("--compare is for several machines: add --on MACHINE")
     return machines
 

@@ -9,6 +9,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
+from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.diagnosis.messages.family_files import families
 from pfnlab.discussions.reading import discussions
 from pfnlab.kernel.bugs.kernel_name import release_key
@@ -17,7 +18,6 @@ from pfnlab.kernel.policies.releases import CONFIRMED, series_of
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.runs.golden import golden_path, read_golden
-from pfnlab.verbs.bug_list import property_names
 
 PROGRAMS = {path.stem for path in (Path(__file__).parents[3] / "litmus").rglob("*.pfn")}
 
@@ -127,7 +127,7 @@ def test_no_number_is_missing(letter: str, last: int) -> None:
 @for_each("one", all_bugs(), ids=number)
 def test_properties_are_properties(one: Bug) -> None:
     """Those that are asked of kernels or of models."""
-    assert set() == set(one.breaks) - set(property_names())
+    assert set() == set(one.breaks) - set(PROPERTIES)
 
 
 @for_each("one", all_bugs(), ids=number)

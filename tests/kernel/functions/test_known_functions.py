@@ -8,6 +8,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Defect
+from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.kernel.functions.known_functions import (
     KernelFunction,
@@ -17,7 +18,6 @@ from pfnlab.kernel.functions.known_functions import (
 )
 from pfnlab.kernel.functions.rule_texts import find_rule, rule_numbers
 from pfnlab.kernel.policies.releases import RELEASES
-from pfnlab.verbs.bug_list import property_names
 
 ALL = tuple(kernel_functions().values())
 
@@ -43,7 +43,7 @@ def test_rules_bugs_and_properties_exist(one: KernelFunction) -> None:
     for names, known in (
         (one.rules, set(rule_numbers())),
         (one.bugs, {bug.number for bug in all_bugs()}),
-        (one.asks, set(property_names())),
+        (one.asks, set(PROPERTIES)),
     ):
         assert set(names) <= known
         assert len(set(names)) == len(names)

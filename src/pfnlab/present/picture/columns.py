@@ -26,20 +26,20 @@ class _Grid:
         across: int = 1, gap: float = axis.SPACE, least: float = 0.0,
     ) -> None:  # fmt: skip
         least = max(least, (_inner(width) - (across - 1) * gap) / across)
-        self._scenes, self._sizes, self._axes = scenes, sizes, scenes.axes(least - sizes.margin)
+        self.scenes, self._sizes, self._axes = scenes, sizes, scenes.axes(least - sizes.margin)
         self.each = max(least, self._axes.width + sizes.margin)
         self.sheet = Sheet(across * self.each + (across - 1) * gap, scenes.key(*key))
         self.lefts = [self.sheet.left + column * (self.each + gap) for column in range(across)]
 
     def panels(self, row: Sequence[StateScene], processors: bool) -> list[Panel]:
         """Return the panels of *row*, with the translations of *processors* if they are to be shown."""
-        fixed = self._scenes.extents, self._axes, self._sizes, self.each, processors
+        fixed = self.scenes.extents, self._axes, self._sizes, self.each, processors
         return [Panel(self.sheet.drawing, scene, *fixed) for scene in row]
 
     def draw_steps(self, row: Sequence[StateScene], processors: bool) -> None:
         """Draw steps of one machine side by side, each below its head."""
         panels = self.panels(row, processors)
-        rows = shared_rows(self._scenes.extents, panels)
+        rows = shared_rows(self.scenes.extents, panels)
         drawing, top = self.sheet.drawing, self.sheet.at
         below = bottom = top + max(head_height(scene, self.each) for scene in row) + 6
         for left, scene, panel in zip(self.lefts, row, panels, strict=False):
@@ -124,7 +124,7 @@ def _draw_columns(scenes: Scenes, steps: Sequence[int], width: float | None, the
         named = next((scene for scene in row if scene.op), row[0])
         if steps or opened or (index == shown and not row[0].unreached):
             _draw_bar(sheet, named, _difference_words(row, words), lit=bool(words), opened=True)
-            _draw_row(grid, scenes, row, groups, opened, slim=slim)
+            _draw_row(grid, row, groups, opened, slim=slim)
         else:
             said_once = step_words(row[0]).partition(f"{row[0].op}, ")[2].rstrip(".")
             alike = f"{said_once} {_difference_words(row, words) or '= the same'}"
@@ -201,11 +201,11 @@ def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> st
 
 
 def _draw_row(
-    grid: _Grid, scenes: Scenes, row: Sequence[StateScene], groups: Sequence[Sequence[Run]],
-    differing: Sequence[str], *, slim: bool,
-) -> None:  # fmt: skip
+    grid: _Grid, row: Sequence[StateScene], groups: Sequence[list[Run]], differing: list[str], *, slim: bool
+) -> None:
     """Draw the panels of a step, one for each group of machines."""
-    sheet, each, panels = grid.sheet, grid.each, grid.panels(row, scenes.ever_stale)
+    scenes, sheet, each = grid.scenes, grid.sheet, grid.each
+    panels = grid.panels(row, scenes.ever_stale)
     rows = shared_rows(scenes.extents, panels)
     top = bottom = sheet.at
     for column, (panel, scene, group) in enumerate(zip(panels, row, groups, strict=True)):

@@ -231,9 +231,11 @@ def check_series(series: str) -> None:
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
     """The machines *specs*, with every model using the policies in the files *paths* instead of its own.
 
+    Without *specs*, it is the model of the newest kernel.
+
     :raises Misuse: if a file is not a policy, or there is no model to apply it to
     """
-    specs = list(map(full_name, specs))
+    specs = list(map(full_name, specs)) or [f"model:{newest_series()}"]
     if not paths:
         return specs
     from pfnlab.kernel.policies.own import load_policy

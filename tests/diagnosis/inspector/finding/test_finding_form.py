@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
+from pfnlab.checker.judging.run_properties import PROPERTIES
 from pfnlab.diagnosis.inspector.finding.finding_form import (
     FindingKind,
     PhysicalPlace,
@@ -12,14 +13,13 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
 )
 from pfnlab.kernel.functions.rule_texts import find_rule
 from pfnlab.programs.lang.library import program_paths
-from pfnlab.verbs.bug_list import property_names
 
 
 @for_each("kind", list(finding_kinds().values()), ids=lambda kind: kind.title)
 def test_what_a_kind_names_exists(kind: FindingKind) -> None:
     """Rules, a property and programs; and it says what to do."""
     assert [find_rule(number).number for number in kind.rules] == list(kind.rules)
-    assert kind.violates in ("", *property_names())
+    assert kind.violates in ("", *PROPERTIES)
     assert len(program_paths(kind.programs)) == len(kind.programs)
     assert kind.advice
     assert not kind.means.endswith("..")
