@@ -32,7 +32,6 @@ _APART = {
 #: Pairs that are still two forms of one thing; whoever makes them one takes them off the list.
 _STILL_TWO = {
     ("BugEntry", "BugRunResult"),
-    ("BugEntry", "ListedBug"),
     ("IsolatedShard", "Shard"),
 }
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class NamedBug(msgspec.Struct, frozen=True, kw_only=True):
-    """What lists and entries say of a bug.
+    """A bug, with what both lists and entries say of it.
 
     :param id: its number, e.g. ``A06``
     :param title: its short name

@@ -58,7 +58,7 @@ class Option(NamedTuple):
         return tuple(self.metavar.split("|")) if _CHOICES.fullmatch(self.metavar) else ()
 
     def check_value(self, value: Any) -> None:
-        """Refuse a value that is out of range, or not one of the choices; Misuse says what to write."""
+        """Refuse a value that is out of range or not one of the choices: raise Misuse with a correction."""
         if self.min is not None and not value >= self.min:
             raise Misuse(f"{self.name} {value:.15g} is too small: write at least {self.min:g}")
         if self.max is not None and not value <= self.max:
