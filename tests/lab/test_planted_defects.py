@@ -124,8 +124,7 @@ class Hand:
 
     def physical(self, address: int) -> int:
         """Where an address of the kernel lies, by the kernel's own page tables."""
-        kernel = self.lens._direct_map
-        level, table = kernel._levels, kernel._root
+        level, table = self.view.levels, self.view.kernel_table
         while True:
             shift = PAGE_SHIFT + 9 * (level - 1)
             (word,) = self.view.table(table, address >> shift & 511, 1)
@@ -164,7 +163,7 @@ class Hand:
         """The physical address of the entry of a page, at a level of the page tables."""
         at = self.places.areas[area][0] + page
         table = self.view.physical(self.view.word(self.mm + self.member("mm_struct", "pgd")))
-        for now in range(self.lens._levels, level, -1):
+        for now in range(self.view.levels, level, -1):
             (word,) = struct.unpack("<Q", self.view.source.read(table + 8 * (at >> 9 * (now - 1) & 511), 8))
             table = word & PHYSICAL_MASK & -PAGE_SIZE
         return int(table + 8 * (at >> 9 * (level - 1) & 511))
@@ -287,7 +286,7 @@ def the_book_forgets_a_page(hand: Hand) -> None:
 def the_direct_map_changes(hand: Hand) -> None:
     """A page of low memory is write-through in the direct map."""
     direct_map = hand.lens._direct_map
-    level, table = direct_map._levels, direct_map._root
+    level, table = hand.view.levels, hand.view.kernel_table
     pfn = hand.places.devices["low"].start
     while True:
         index = direct_map._base + pfn >> 9 * (level - 1) & 511
@@ -302,7 +301,7 @@ def the_direct_map_changes(hand: Hand) -> None:
 def the_direct_map_widens(hand: Hand) -> None:
     """One entry of the direct map gives 2 MiB the mode that a page of low memory should have."""
     direct_map = hand.lens._direct_map
-    level, table = direct_map._levels, direct_map._root
+    level, table = hand.view.levels, hand.view.kernel_table
     pfn = hand.places.devices["low"].start
     while level > 2:
         (table,) = hand.view.table(table, direct_map._base + pfn >> 9 * (level - 1) & 511, 1)

@@ -10,9 +10,9 @@ from pfnlab.api.records import Record, RowResult
 from pfnlab.api.runs import On, machine_names
 from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import say, silent
-from pfnlab.base.result import Outcome
+from pfnlab.base.result import Outcome, other_fields
 from pfnlab.base.supervised import supervised
-from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
+from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.named_machines import name_machine
 from pfnlab.verbs.check import CheckRequest, perform
@@ -79,6 +79,7 @@ class CheckReport(RowResult):
                 "length": answer.length,
                 "states": checked.states,
                 "complete": checked.complete,
+                **other_fields(checked, SHOWN_APART),
             }
             for checked in self.checks
             for answer in checked.answers

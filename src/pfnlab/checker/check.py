@@ -151,6 +151,13 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
         return [answer for answer in self.answers if answer.verdict == verdict]
 
 
+#: The fields that text, reports and rows format specially; a further field is shown by name.
+SHOWN_APART = (
+    *("made", "machine", "scope", "states", "transitions", "depth", "complete", "cut", "answers", "fired"),
+    *("growth", "ended", "seconds"),
+)
+
+
 #: Searches a model elsewhere, with the same result as :func:`pfnlab.checker.search.explore.explore`.
 RemoteSearch = Callable[
     [KernelModel, Sequence[Property[Any]], Sequence[Question], int | None], Exploration[Any]

@@ -24,6 +24,7 @@ class PatchFile:
     :ivar policy: the policy that it implements, written as in a machine name (``flush=end_vma``)
     :ivar base_package: the source package it applies to (``linux-source-7.2``)
     :ivar base_version: the version of that package (``7.2.13-1``)
+    :ivar license: its SPDX identifier
     :ivar files: the files it changes, creates or removes, relative to the top of the tree, each listed once,
         in patch order
     :ivar added: the number of lines it adds; *removed*: the number it removes
@@ -36,6 +37,7 @@ class PatchFile:
     policy: str
     base_package: str
     base_version: str
+    license: str
     files: tuple[str, ...]
     added: int
     removed: int
@@ -81,6 +83,7 @@ def read_patch(path: Path) -> PatchFile:
         ",".join(dict.fromkeys(value for word, value in said if word == "Policy")),
         package,
         version.strip(),
+        fields.get("SPDX-License-Identifier", ""),
         tuple(files),
         added,
         removed,

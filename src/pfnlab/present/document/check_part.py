@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.inert import recorded_line
+from pfnlab.base.result import other_fields
 from pfnlab.base.units import number_of
-from pfnlab.checker.check import HOLDS, VIOLATED, CheckResult, PropertyResult
+from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.scopes.properties import verdict_words
 from pfnlab.present.document.blocks import (
     Block,
@@ -33,11 +34,12 @@ def part(content: CheckResult) -> Part:
     clean = "nothing asked" if content.asked_nothing else "no violation"
     says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: {clean}"
     cut = f"; the search was cut short: {content.cut[0]}" if content.cut else ""
+    others = ((name, str(value)) for name, value in other_fields(content, SHOWN_APART).items() if value)
     bound = f"at most {number_of(content.depth, 'operation')}"
     if content.ended:
         bound = f"every sequence of operations: no state is farther away than {content.depth}"
     blocks = (Paragraph(f"{title}: {bound}"), *_blocks(content))
-    return part_of_result(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut))
+    return part_of_result(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
 
 
 def _blocks(content: CheckResult) -> Iterator[Block]:
