@@ -16,10 +16,11 @@ from pfnlab.base.errors import ProgramError
 from pfnlab.programs.cases.forced_failures import FORCED
 from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS, MappingKind, case_tables
 from pfnlab.programs.cases.neighbours import NEIGHBOURS, Neighbour
+from pfnlab.programs.lang.lines import lines_of
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.text import parse
+from pfnlab.programs.lang.text import Reading, parse
 
 #: The header of every program of a review.
 HEADER = "pfnlab program 1\ndevice bar: pci, {pages} pages\n"
@@ -202,7 +203,7 @@ def ground(number: int) -> MadeSetup:
     program = parsed(kind, lines)
     assert program is not None, lines
     parts = [
-        tuple(filter(None, (_ops(kind, lines, operation, *names) for operation in operations)))
+        tuple(filter(None, (_ops(kind, program, operation, *names) for operation in operations)))
         for operations, *names in _TRIED
     ]
     return MadeSetup(kind, neighbour, program, *parts)
@@ -226,14 +227,19 @@ def used_areas(program: Program) -> Program:
 
 
 def _ops(
-    kind: ReviewedMapping, lines: list[str], operation: tuple[str, ...], b: str, c: str
+    kind: ReviewedMapping, before: Program, operation: tuple[str, ...], b: str, c: str
 ) -> tuple[Op, ...] | None:
-    """An operation on a ground; None if it cannot be in one program with the ground's kind."""
+    """An operation after the program of a ground; None if it cannot be in one program with it."""
     if not can_follow(kind, operation[0]):
         return None
-    written = [line.format(b=b, c=c) for line in operation]
-    program = parsed(kind, [*lines, *written])
-    return None if program is None else program.ops[len(lines) :]
+    reading = Reading("review")
+    reading.go_on(before)
+    try:
+        for line in lines_of("\n".join(operation).format(b=b, c=c), "review"):
+            reading.line(line)
+        return reading.finish(len(operation)).ops
+    except ProgramError:
+        return None
 
 
 def parsed(kind: ReviewedMapping, lines: Sequence[str]) -> Program | None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -98,31 +98,53 @@ class StepVerdict(NamedTuple):
     seen: SeenState
 
 
+class JudgedState(NamedTuple):
+    """The properties that a state violates, and what reviews compare of it."""
+
+    broken: frozenset[str]
+    seen: SeenState
+
+
+#: A state that later steps depend on, as a value (:func:`~pfnlab.checker.scopes.frozen.freeze`); None if a
+#: policy stores something that has no value.
+FrozenState = tuple[bytes, ...] | None
+
+#: What is known about states, by the tracker and walkers that judges ask, and by state and facts.
+KnownStates = dict[Any, dict[tuple[FrozenState, tuple[str, ...]], JudgedState]]
+
+
 class JudgedKernel:
     """One model's kernel, for trying the operations in programs.
 
     :param program: the program that declares the devices and areas; its operations are not run
     :param walkers: the places whose walkers are run; all if empty
+    :param known: the states judged so far, also of other kernels of *program*: equal ones are judged once;
+        None if few states are equal, as in a single program
+    :ivar state: the state after the last step; None without *known*
     """
 
-    def __init__(self, machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        machine: ModelMachine,
+        program: Program,
+        walkers: Sequence[str] = (),
+        known: KnownStates | None = None,
+    ) -> None:
         self._walkers = walkers
         platform, devices, whole = place(program)
         self.kernel: Kernel = machine.boot(platform, devices)
         self.kernel.start_task(MAIN_TASK)
         places = Places.of(program, devices)
         self._one_by_one = SequentialExecution(self.kernel, Places(**{**vars(places), "whole": whole}))
+        asked = type(self.kernel.tracker), self.kernel.profile.walkers
+        self._known = None if known is None else known.setdefault(asked, {})
+        #: By the state before it and its processes, the end of every program.
+        self._ends: dict[Any, StepVerdict] = {}
+        self.state: FrozenState = None
 
     def mark(self) -> Mark:
         """A mark of the current state, for returning to it later."""
         return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
-
-    def state(self) -> tuple[bytes, ...] | None:
-        """The parts of the current state that later steps depend on, as a value; None if it has no value."""
-        try:
-            return freeze(self.kernel, counts=False)
-        except Undecided:
-            return None
 
     def step(self, op: Op | None) -> StepVerdict:
         """Perform *op*; if it is None, let every task exit.
@@ -138,17 +160,46 @@ class JudgedKernel:
                     effect = performed(self.kernel, self._one_by_one, op)
             except WaitsForeverError:
                 self.kernel.trace.take()
+                self.state = None
                 return StepVerdict(
                     STUCK, frozenset((no_deadlock.name,)), (), StepCosts(0, 0, 0, 0), NOTHING_SEEN
                 )
-        view = StateView(self.kernel, effect.facts)
-        if self._walkers:
-            view.walkers = [getattr(self.kernel.walkers, place) for place in self._walkers]
-        broken = frozenset(question.name for question in ASKED if question.judge(view) is False)
+        self.state, (broken, seen) = self._judged(effect.facts)
         reserved = sum(event.name == "memtype_reserve" for event in effect.events)
         allocated = self.kernel.failures.allocations - before
         costs = StepCosts(effect.flushes, effect.needless, reserved, allocated)
-        return StepVerdict(effect.result, broken, tuple(map(str, effect.log)), costs, seen(self.kernel))
+        return StepVerdict(effect.result, broken, tuple(map(str, effect.log)), costs, seen)
+
+    def end(self) -> StepVerdict:
+        """The end of the program, where every task exits; run once for each state.
+
+        :raises Undecided: if the model has no rule for it
+        """
+        # A message may name a process.
+        key = self.state, tuple([task.pid for task in self.kernel.tasks.values()])
+        if self.state is None or key not in self._ends:
+            self._ends[key] = self.step(None)
+        return self._ends[key]
+
+    def _judged(self, facts: tuple[str, ...]) -> tuple[FrozenState, JudgedState]:
+        """The current state, and the judgement of it after a step with *facts*."""
+        if self._known is None:
+            return None, self._judge(facts)
+        try:
+            state = freeze(self.kernel, counts=False)
+        except Undecided:
+            return None, self._judge(facts)
+        key = state, facts
+        if key not in self._known:
+            self._known[key] = self._judge(facts)
+        return state, self._known[key]
+
+    def _judge(self, facts: tuple[str, ...]) -> JudgedState:
+        view = StateView(self.kernel, facts)
+        if self._walkers:
+            view.walkers = [getattr(self.kernel.walkers, place) for place in self._walkers]
+        broken = frozenset(question.name for question in ASKED if question.judge(view) is False)
+        return JudgedState(broken, seen(self.kernel))
 
     def _end(self) -> str:
         exit_all(self.kernel)

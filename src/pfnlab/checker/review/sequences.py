@@ -14,7 +14,15 @@ import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.checker.review.grounds import ground
-from pfnlab.checker.review.judged import END, STUCK, JudgedKernel, StepVerdict, newly_broken, other_walkers
+from pfnlab.checker.review.judged import (
+    END,
+    STUCK,
+    JudgedKernel,
+    KnownStates,
+    StepVerdict,
+    newly_broken,
+    other_walkers,
+)
 from pfnlab.checker.review.parted import Parted
 from pfnlab.checker.review.review_result import COST_KINDS, ChangedField
 from pfnlab.programs.lang.ops import Op
@@ -59,7 +67,10 @@ class SideBySideModels:
             [op for part in (*self._ground.firsts, *self._ground.seconds) for op in part], "", ""
         )
         self._machines, self._walkers = (base, design), other_walkers(base, design)
-        self._kernels = tuple(JudgedKernel(machine, everything, self._walkers) for machine in self._machines)
+        known: KnownStates = {}
+        self._kernels = tuple(
+            JudgedKernel(machine, everything, self._walkers, known) for machine in self._machines
+        )
         self.answer = PieceAnswer()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._apart: frozenset[str] = frozenset()
@@ -87,12 +98,14 @@ class SideBySideModels:
     ) -> bool:
         marks = [kernel.mark() for kernel in self._kernels]
         before_it = self._violated, self._apart, self._refused
+        states = [kernel.state for kernel in self._kernels]
         for part in parts:
             if time.monotonic() > deadline:
                 return False
             complete = self._try(part, before, more, deadline)
-            for mark in marks:
+            for kernel, mark, state in zip(self._kernels, marks, states, strict=True):
                 mark.restore()
+                kernel.state = state
             self._violated, self._apart, self._refused = before_it
             if not complete:
                 return False
@@ -118,7 +131,7 @@ class SideBySideModels:
 
     def _is_new(self) -> bool:
         """True if nothing has been tried from this joint state yet; from now on it counts as tried."""
-        states = [kernel.state() for kernel in self._kernels]
+        states = [kernel.state for kernel in self._kernels]
         key = (*states, self._violated, self._apart, self._refused)
         if None not in states and key in self._tried:
             return False
@@ -127,7 +140,7 @@ class SideBySideModels:
 
     def _both(self, op: Op | None, ops: tuple[Op, ...]) -> bool:
         """Perform *op* on both and compare; return False if it never returns on one."""
-        base, design = (kernel.step(op) for kernel in self._kernels)
+        base, design = (kernel.end() if op is None else kernel.step(op) for kernel in self._kernels)
         found, way = self.answer, Sequel(self._number, ops)
         found.asked += 1
         base_before, design_before = self._violated

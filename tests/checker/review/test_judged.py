@@ -1,0 +1,143 @@
+"""Kernels that are judged after every operation: equal states once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from for_each import for_each
+
+from pfnlab.checker.review import judged as module
+from pfnlab.checker.review.judged import END, JudgedKernel, JudgedState, KnownStates, StepVerdict
+from pfnlab.checker.review.review import ReviewPiece, review
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.model_machine import ModelMachine
+
+#: The middle is unmapped on two ways, and nothing is left on two.
+PROGRAM = load_text(
+    """pfnlab program 1
+title   Ways to one state
+device  bar: pci, 16 pages
+a = mmap bar[0:3] wc shared rw
+munmap a[1]
+munmap a[0]
+munmap a[2]
+""",
+    "ways",
+)
+MAP, MIDDLE, FIRST, LAST = PROGRAM.ops
+
+
+@pytest.fixture
+def judgings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The facts of each state that a judge is asked about."""
+    asked: list[tuple[str, ...]] = []
+    judge: Callable[[JudgedKernel, tuple[str, ...]], JudgedState] = JudgedKernel._judge
+
+    def noted(kernel: JudgedKernel, facts: tuple[str, ...]) -> JudgedState:
+        asked.append(facts)
+        return judge(kernel, facts)
+
+    monkeypatch.setattr(JudgedKernel, "_judge", noted)
+    return asked
+
+
+def kernel_of(spec: str, known: KnownStates | None) -> JudgedKernel:
+    return JudgedKernel(ModelMachine(spec), PROGRAM, known=known)
+
+
+def test_equal_states_of_two_kernels_are_judged_once(judgings: list[tuple[str, ...]]) -> None:
+    """Whichever came first."""
+    known: KnownStates = {}
+    first, second = kernel_of("7.3", known), kernel_of("7.3,flush=first_vma", known)
+
+    one = [first.step(op) for op in (MAP, MIDDLE)]
+    count = len(judgings)
+    other = [second.step(op) for op in (MAP, MIDDLE)]
+
+    assert 2 == count == len(judgings)
+    assert [step.broken for step in one] == [step.broken for step in other]
+
+
+@for_each("spec", ["7.3,tracker=vm_pat", "7.3,walker=early_refusal"])
+def test_a_judge_that_asks_a_policy_is_asked_again(judgings: list[tuple[str, ...]], spec: str) -> None:
+    """A tracker counts its users, and a walker takes its pages: both are more than the state."""
+    known: KnownStates = {}
+    judgings.clear()
+
+    for kernel in (kernel_of("7.3", known), kernel_of(spec, known)):
+        kernel.step(MAP)
+
+    assert 2 == len(judgings)
+
+
+def test_states_that_differ_in_a_fact_are_judged_apart(judgings: list[tuple[str, ...]]) -> None:
+    """A fact is of the step, and later states do not show it."""
+    kernel = kernel_of("6.1", {})
+    steps = [kernel.step(op) for op in (MAP, MIDDLE, FIRST, LAST)]
+
+    assert len(steps) == len(judgings)
+    assert "freed_once" in steps[1].broken
+
+
+def ended(spec: str, *ops: int) -> StepVerdict:
+    """The end after some operations, on a kernel of its own."""
+    kernel = kernel_of(spec, None)
+    for number in ops:
+        kernel.step(PROGRAM.ops[number])
+    return kernel.step(None)
+
+
+@for_each("spec", ["6.1", "7.3", "7.3,flush=first_vma"])
+def test_the_end_of_equal_states_runs_once(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two orders leave the same, and their end is that of kernels that ran one of them."""
+    runs: list[str] = []
+    end = JudgedKernel._end
+    monkeypatch.setattr(JudgedKernel, "_end", lambda kernel: runs.append(END) or end(kernel))
+    kernel, ends = kernel_of(spec, {}), []
+    mark, start = kernel.mark(), kernel.state
+    for ops in ((MAP, FIRST, LAST), (MAP, LAST, FIRST)):
+        for op in ops:
+            kernel.step(op)
+        ends.append(kernel.end())
+        mark.restore()
+        kernel.state = start
+
+    assert [END] == runs
+    assert ends[0] is ends[1]
+    assert ended(spec, 0, 2, 3) == ended(spec, 0, 3, 2) == ends[0]
+
+
+def answers(design: str) -> object:
+    """What a ground's sequences say, without the seconds."""
+    piece = ReviewPiece(0, 1, doubles=True)
+    found = review(ModelMachine("7.3"), ModelMachine(design), seconds=240.0, pieces=(piece,))
+    ways = [[(one.name, one.text) for one in ones] for ones in (found.broken, found.repaired)]
+    return found.states, ways, found.same, found.costs, found.changes
+
+
+@for_each("design", ["7.3,tracker=vm_pat", "7.3,flush=first_vma"])
+def test_what_is_remembered_changes_no_answer(design: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A review says the same if each state is judged and each end runs anew."""
+    remembered = answers(design)
+    monkeypatch.setattr(JudgedKernel, "end", lambda kernel: kernel.step(None))
+    monkeypatch.setattr(
+        JudgedKernel,
+        "_judged",
+        lambda kernel, facts: (module.freeze(kernel.kernel, counts=False), kernel._judge(facts)),
+    )
+
+    assert answers(design) == remembered
+
+
+def test_a_state_without_the_book_would_change_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If states that differ counted as one."""
+    right, freeze = answers("7.3,tracker=vm_pat"), module.freeze
+
+    def without_book(*args: object, **options: bool) -> tuple[bytes, ...]:
+        tasks, _, *others = freeze(*args, **options)  # type: ignore[arg-type]
+        return (tasks, *others)
+
+    monkeypatch.setattr(module, "freeze", without_book)
+
+    assert answers("7.3,tracker=vm_pat") != right
