@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from configurations import config_text
 from for_each import for_each
 
 from pfnlab.checker.review import judged as module
@@ -89,19 +91,20 @@ def ended(spec: str, *ops: int) -> StepVerdict:
 
 
 @for_each("spec", ["6.1", "7.3", "7.3,flush=first_vma"])
-def test_the_end_of_equal_states_runs_once(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_equal_states_runs_once(spec: str) -> None:
     """Two orders leave the same, and their end is that of kernels that ran one of them."""
     runs: list[str] = []
     end = JudgedKernel._end
-    monkeypatch.setattr(JudgedKernel, "_end", lambda kernel: runs.append(END) or end(kernel))
     kernel, ends = kernel_of(spec, {}), []
     mark, start = kernel.mark(), kernel.state
-    for ops in ((MAP, FIRST, LAST), (MAP, LAST, FIRST)):
-        for op in ops:
-            kernel.step(op)
-        ends.append(kernel.end())
-        mark.restore()
-        kernel.state = start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JudgedKernel, "_end", lambda kernel: runs.append(END) or end(kernel))
+        for ops in ((MAP, FIRST, LAST), (MAP, LAST, FIRST)):
+            for op in ops:
+                kernel.step(op)
+            ends.append(kernel.end())
+            mark.restore()
+            kernel.state = start
 
     assert [END] == runs
     assert ends[0] is ends[1]
@@ -110,24 +113,28 @@ def test_the_end_of_equal_states_runs_once(spec: str, monkeypatch: pytest.Monkey
 
 def answers(design: str) -> object:
     """What a ground's sequences say, without the seconds."""
-    piece = ReviewPiece(0, 1, doubles=True)
-    found = review(ModelMachine("7.3"), ModelMachine(design), seconds=240.0, pieces=(piece,))
+    piece, base = ReviewPiece(0, 1, doubles=True), ModelMachine(design.partition(",")[0])
+    found = review(base, ModelMachine(design), seconds=240.0, pieces=(piece,))
     ways = [[(one.name, one.text) for one in ones] for ones in (found.broken, found.repaired)]
     return found.states, ways, found.same, found.costs, found.changes
 
 
-@for_each("design", ["7.3,tracker=vm_pat", "7.3,flush=first_vma"])
-def test_what_is_remembered_changes_no_answer(design: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@for_each("design", ["7.3,tracker=vm_pat", "7.3,flush=first_vma", "6.1,config={}"])
+def test_what_is_remembered_changes_no_answer(design: str, tmp_path: Path) -> None:
     """A review says the same if each state is judged and each end runs anew."""
+    file = tmp_path / "config"
+    file.write_text(config_text("IO_STRICT_DEVMEM"), encoding="utf-8")
+    design = design.format(file)
     remembered = answers(design)
-    monkeypatch.setattr(JudgedKernel, "end", lambda kernel: kernel.step(None))
-    monkeypatch.setattr(
-        JudgedKernel,
-        "_judged",
-        lambda kernel, facts: (module.freeze(kernel.kernel, counts=False), kernel._judge(facts)),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JudgedKernel, "end", lambda kernel: kernel.step(None))
+        patch.setattr(
+            JudgedKernel,
+            "_judged",
+            lambda kernel, facts: (module.freeze(kernel.kernel, counts=False), kernel._judge(facts)),
+        )
 
-    assert answers(design) == remembered
+        assert answers(design) == remembered
 
 
 def test_a_state_without_the_book_would_change_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

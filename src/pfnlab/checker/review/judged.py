@@ -109,7 +109,7 @@ class JudgedState(NamedTuple):
 #: policy stores something that has no value.
 FrozenState = tuple[bytes, ...] | None
 
-#: What is known about states, by the tracker and walkers that judges ask, and by state and facts.
+#: What is known about states, by the tracker, walkers and platform that judges ask, and by state and facts.
 KnownStates = dict[Any, dict[tuple[FrozenState, tuple[str, ...]], JudgedState]]
 
 
@@ -136,7 +136,7 @@ class JudgedKernel:
         self.kernel.start_task(MAIN_TASK)
         places = Places.of(program, devices)
         self._one_by_one = SequentialExecution(self.kernel, Places(**{**vars(places), "whole": whole}))
-        asked = type(self.kernel.tracker), self.kernel.profile.walkers
+        asked = type(self.kernel.tracker), self.kernel.profile.walkers, self.kernel.platform
         self._known = None if known is None else known.setdefault(asked, {})
         #: By the state before it and its processes, the end of every program.
         self._ends: dict[Any, StepVerdict] = {}
