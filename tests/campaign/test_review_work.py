@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -121,6 +122,25 @@ def test_a_store_without_the_review_is_refused(store: Path) -> None:
 
     with Store(str(store)) as opened, pytest.raises(Misuse, match="no campaign there has reviewed"):
         answers_in(opened, head)
+
+
+def test_answers_of_another_version_are_left_out(store: Path, tmp_path: Path) -> None:
+    """Whatever form they have: the others of the store count."""
+    copy = tmp_path / "s.db"
+    copy.write_bytes(store.read_bytes())
+    head = ReviewHead.of(ModelMachine("7.3"), ModelMachine(DESIGN), plan())
+    with Store(str(copy)) as opened:
+        whole = answers_in(opened, head)
+    with sqlite3.connect(copy) as changed:
+        ((digest, text),) = changed.execute("SELECT digest, detail FROM results WHERE kind = 'run' LIMIT 1")
+        earlier = {"head": {**json.loads(text)["head"], "plan": "another"}, "answers": [{"changed": []}]}
+        changed.execute("UPDATE results SET detail = ? WHERE digest = ?", (json.dumps(earlier), digest))
+
+    with Store(str(copy)) as opened:
+        left = answers_in(opened, head)
+
+    assert 0 < len(left) < len(whole)
+    assert left == {number: whole[number] for number in left}
 
 
 def test_a_damaged_answer_is_refused(store: Path, tmp_path: Path) -> None:

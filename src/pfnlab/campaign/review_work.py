@@ -72,10 +72,13 @@ def review_shard(work: ReviewWork) -> ShardResults:
     return ShardResults(results=(run, *broken), kernels=kernels)
 
 
-class _ReviewDetail(msgspec.Struct):
-    """The details of the run of a shard."""
+class _HeadDetail(msgspec.Struct):
+    """Which review the run of a shard belongs to; another version's answers may have another form."""
 
     head: ReviewHead
+
+
+class _ReviewDetail(_HeadDetail):
     answers: list[PieceAnswer]
 
 
@@ -86,9 +89,9 @@ def answers_in(store: Store, head: ReviewHead) -> dict[int, PieceAnswer]:
     """
     known: dict[int, PieceAnswer] = {}
     for seen in store.results(ResultFilter(task="review", kind="run")):
-        detail = store.detail(seen, _ReviewDetail)
-        if other_review(detail.head, head) is None:
-            known |= {answer.piece: answer for answer in detail.answers}
+        if other_review(store.detail(seen, _HeadDetail).head, head) is None:
+            answers = store.detail(seen, _ReviewDetail).answers
+            known |= {answer.piece: answer for answer in answers}
     if not known:
         raise Misuse(f"no campaign there has reviewed model:{head.design} against model:{head.base}")
     return known
