@@ -15,6 +15,7 @@ from terminals import Clock, Screen
 from pfnlab.base.errors import Undecided
 from pfnlab.base.result import PlainText
 from pfnlab.cli import verbs as module
+from pfnlab.cli.showing import show
 from pfnlab.cli.verbs import function_of, loaded, performed, request_of, verb_pages
 
 #: Verbs that have no end of their own: nobody waits for it.
@@ -160,3 +161,13 @@ def test_a_slow_step_is_shown_in_its_own_words(
         seen = slow_step(patch, step, verb, **fields)
 
     assert says in " ".join(seen.split()), seen
+
+
+def test_nothing_to_say_makes_no_file(tmp_path: Path) -> None:
+    """As if every kernel of a meeting fails: whoever looks for the file knows that there is none."""
+    output = tmp_path / "met.txt"
+    request = SimpleNamespace(output=output, as_json=False)
+
+    show("kernels meet", request, iter([PlainText(""), PlainText("")]))
+
+    assert not output.exists()

@@ -29,7 +29,7 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
     append = verb in ("kernels meet", "kernels diff")
     texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
     # A server never ends, so do not wait for that.
-    for text in texts if verb in ("explore", "mcp") else waited(what, texts):
+    for text in filter(None, texts if verb in ("explore", "mcp") else waited(what, texts)):
         write_output(getattr(request, "output", None), text, append=append)
 
 
