@@ -83,7 +83,7 @@ def read_sizes(path: Any) -> SeriesSizes:
     try:
         return msgspec.json.decode(path.read_bytes(), type=SeriesSizes)
     except (OSError, msgspec.DecodeError) as trouble:
-        raise Misuse(f"{path}: {trouble}; `{RECORD}` rewrites it") from trouble
+        raise Misuse(f"{path}: {trouble}; install pfnlab again, or in a clone run `{RECORD}`") from trouble
 
 
 def types_of(kernel: KernelImage) -> Btf:

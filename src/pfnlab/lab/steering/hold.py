@@ -243,8 +243,8 @@ class HeldCpu(FreeCpus, Generic[T]):
 def hold(steering: Steering, at: HoldPoint, call: Callable[[], T], limit: float = 2.0) -> HeldCpu[T]:
     """Run *call* and hold the CPU that reaches the place in *at*.
 
-    *call* returns once the operation is done: a CPU that gets there later is not held. As `Cast.begin` and
-    `Cast.collect` do, it returns while that CPU is stopped.
+    *call* begins the operation, and waits until it is done or a CPU is stopped. A CPU that gets there after
+    *call* has returned is not held.
 
     :param limit: seconds that a CPU has to get there
     :raises NotReached: if no CPU got there; the machine is running
