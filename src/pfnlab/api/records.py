@@ -107,7 +107,7 @@ def _shown(span: Span | None) -> Record:
 def field_text(step: Step, field: str) -> str | None:
     """A step's field as a single text: None if it was not observed, empty if nothing is in it."""
     # Whether an entry is leaked depends on more than the step, so only the entries are given here.
-    lines = cell(step, field, driver_keeps=True, kept=[entry.span for entry in step.book or ()])
+    lines = cell(step, field, kept=[entry.span for entry in step.book or ()])
     if lines == (NOT_SEEN,):
         return None
     return "" if lines == (NOTHING,) else "; ".join(lines)

@@ -50,13 +50,13 @@ class StepSeen:
     machine cannot observe is None.
 
     :ivar step: the complete step, as stored in a run
-    :param driver_keeps: drivers may hold reservations for themselves that the program does not declare
-    :param kept: those that it declares, listed once for each reservation; none of them is leaked
+    :param kept: the ranges that drivers have reserved for themselves, listed once for each reservation; none
+        of them is leaked
     """
 
-    def __init__(self, step: Step, driver_keeps: bool, kept: Sequence[Span]) -> None:
+    def __init__(self, step: Step, kept: Sequence[Span]) -> None:
         self.step = step
-        self._cell = partial(cell, step, driver_keeps=driver_keeps, kept=kept)
+        self._cell = partial(cell, step, kept=kept)
 
     @property
     def op(self) -> str:
@@ -157,10 +157,7 @@ class StepSeen:
 
 def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
     """The steps of *run*, with the reservations that the operations in *program* leave with drivers."""
-    # vfio-pci maps its device for itself as long as it is open; the program does not mention that.
-    driver_keeps = program.needs.vfio
-    steps = zip(run.steps, kept_after(program, run), strict=False)
-    return tuple(StepSeen(step, driver_keeps, kept) for step, kept in steps)
+    return tuple(map(StepSeen, run.steps, kept_after(program, run)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -112,3 +112,8 @@ def test_where_nobody_looked_a_driver_may_hold_all_or_the_rest() -> None:
     history.done(ArchIoFreeMemtypeWc(Span("bar", 12, 16)))
 
     assert ["bar[8:16]", "bar[8:12]"] == list(map(str, history.kept))
+
+
+def test_vfio_pci_keeps_all_entries_until_the_end() -> None:
+    """It maps its whole device while that is open, which no operation says."""
+    assert [["bar[0:16]"], ["bar[0:16]"], []] == kept("a = mmap bar[0:4] vfio shared rw", "read a[0]")

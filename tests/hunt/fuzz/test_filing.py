@@ -12,8 +12,9 @@ from markdown_it.token import Token
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_words
-from pfnlab.hunt.fuzz.filing import FiledData, Folder, FoundDifference, read_data
+from pfnlab.hunt.fuzz.filing import FiledData, Folder, FoundDifference, own_lines, read_data
 from pfnlab.hunt.fuzz.signature import Signature, signature_of, signatures_of
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -278,3 +279,27 @@ def test_a_harmless_report_has_no_escape(tmp_path: Path) -> None:
     name = Folder(tmp_path).file(found())
 
     assert "\\" not in (tmp_path / name / "report.md").read_text()
+
+
+def test_what_a_driver_reserved_itself_is_not_leaked_in_a_report(tmp_path: Path) -> None:
+    """As in the table of the runs, where it has an owner."""
+    program = load_program(library_folder() / "driver" / "driver-aperture-part.pfn")
+    runs = tuple(ModelMachine(spec).run_one(program) for spec in ("6.12", "7.2"))
+
+    name = Folder(tmp_path).file(msgspec.structs.replace(found(), program=program, runs=runs))
+
+    report = (tmp_path / name / "report.md").read_text()
+    assert "book:\n  - model:6.12: `bar[0:8] wc`\n  - model:7.2: `bar[0:16] wc`\n" in report
+
+
+def test_events_that_one_machine_cannot_observe_are_not_listed() -> None:
+    """They are not compared either."""
+    (run,) = ModelMachine("7.2").run([PROGRAM])
+    seeing = msgspec.structs.replace(run.steps[0], events=("change_prot a[0]", "clear a[0]"))
+    blind = msgspec.structs.replace(run.steps[0], events=("flush a[0:1]",))
+    runs = [
+        msgspec.structs.replace(run, machine="seeing", steps=(seeing,)),
+        msgspec.structs.replace(run, machine="blind", steps=(blind,), unobserved=frozenset({"change_prot"})),
+    ]
+
+    assert {"seeing": "clear a[0]", "blind": "flush a[0:1]"} == own_lines(PROGRAM, runs, 0, "events")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 from for_each import for_each
 
-from pfnlab.hunt.meeting.explain import explanations, explanations_between
+from pfnlab.hunt.fuzz.signature import Signature
+from pfnlab.hunt.meeting.explain import ShownDifference, explanations, explanations_between
+from pfnlab.hunt.meeting.holding import KernelDifference
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -125,3 +127,16 @@ def test_between_two_kernels_something_else() -> None:
     found = explanations_between("7.2.13", "7.3.4", what, seen("7.3.4,mseal=off", what))
 
     assert [("mseal=off",)] == [one.changes for one in found]
+
+
+def test_what_a_driver_reserved_itself_is_not_shown_as_leaked() -> None:
+    """As in the table of the runs, where it has an owner."""
+    what = program("arch_io_reserve_memtype_wc bar[0:16]\narch_io_free_memtype_wc bar[8:16]\n")
+    runs = tuple(ModelMachine(spec).run_one(what) for spec in ("6.12", "7.2"))
+    signature = Signature(
+        "difference", "book", "arch_io_free_memtype_wc", (("model:6.12",), ("model:7.2",)), ""
+    )
+
+    shown = ShownDifference.of(KernelDifference(signature, ("part",), what, runs), ())
+
+    assert ("model:6.12: bar[0:8] wc", "model:7.2: bar[0:16] wc") == shown.seen[1][1:]

@@ -173,12 +173,19 @@ def _count(step: Step, span: Span) -> int | None:
 
 
 def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
-    """:attr:`History.kept` after each step of *run*; a held operation already keeps the pages it requests."""
+    """:attr:`History.kept` after each step of *run*; a held operation already keeps the pages it requests.
+
+    Until its end, a program with vfio-pci keeps all entries: vfio-pci maps its device for itself as long as
+    it is open, which the program does not mention.
+    """
     history = History()
     for number, step in enumerate(run.steps):
         if number < len(program.ops):
             history.follow(program.ops[number], step, run.steps[number - 1 : number + 1] if number else ())
-        yield [*history.kept, *history.requests]
+        if program.needs.vfio and step.op != "end":
+            yield [entry.span for entry in step.book or ()]
+        else:
+            yield [*history.kept, *history.requests]
 
 
 def has_moved(op: Op, step: Step) -> bool:

@@ -22,6 +22,7 @@ from pfnlab.base.files import Missing, read_text, write_whole, writing
 from pfnlab.base.path_walk import make_folder
 from pfnlab.base.result import Outcome, PrintedStruct
 from pfnlab.base.units import number_of
+from pfnlab.checker.judging.history import kept_after
 from pfnlab.hunt.fuzz.signature import Signature, kernel_violations
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -29,8 +30,8 @@ from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.alarm import Alarm, when
-from pfnlab.programs.runs.cells import own_lines
-from pfnlab.programs.runs.compare import Difference, alarms, differences
+from pfnlab.programs.runs.cells import NOTHING, cell
+from pfnlab.programs.runs.compare import Difference, alarms, common_events, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
@@ -311,7 +312,7 @@ def _title(signature: Signature) -> str:
 def _differences(program: Program, runs: Sequence[Run]) -> str:
     ops = [*op_lines(program), END]
     found = differences(runs)
-    lines = [line for difference in found[:_LISTED] for line in _difference(difference, runs)]
+    lines = [line for difference in found[:_LISTED] for line in _difference(program, difference, runs)]
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
     lines += [
@@ -344,11 +345,26 @@ def _alarm(alarm: Alarm) -> str:
     return f"{alarm.kind}, {when(alarm)}: {alarm.title}"
 
 
-def _difference(difference: Difference, runs: Sequence[Run]) -> list[str]:
+def _difference(program: Program, difference: Difference, runs: Sequence[Run]) -> list[str]:
     """A difference in words, and the lines of each machine that the others lack."""
     head = f"- step {difference.step + 1} {inert.markdown_code(difference.op)}, {difference.field}:"
-    own = own_lines(runs, difference.step, difference.field)
+    own = own_lines(program, runs, difference.step, difference.field)
     return [
         head,
         *(f"  - {inert.markdown(machine)}: {inert.markdown_code(text)}" for machine, text in own.items()),
     ]
+
+
+def own_lines(program: Program, runs: Sequence[Run], step: int, field: str) -> dict[str, str]:
+    """The lines in a field of each machine that reached a step; except for events, those that others lack."""
+    seen = {
+        run.machine: cell(run.steps[step], field, kept=list(kept_after(program, run))[step])
+        for run in common_events(runs)
+        if step < len(run.steps)
+    }
+
+    def own(machine: str) -> str:
+        others = {line for name, lines in seen.items() if name != machine for line in lines}
+        return "; ".join(line for line in seen[machine] if field == "events" or line not in others)
+
+    return {machine: own(machine) or NOTHING for machine in seen}

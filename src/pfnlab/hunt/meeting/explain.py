@@ -15,6 +15,7 @@ from msgspec import Meta
 from pfnlab.base.errors import Undecided
 from pfnlab.base.result import ALWAYS
 from pfnlab.base.units import number_of
+from pfnlab.hunt.fuzz.filing import own_lines
 from pfnlab.hunt.meeting.bisect import least
 from pfnlab.hunt.meeting.holding import KernelDifference
 from pfnlab.kernel.policies.changes import changes_between, is_of, single_changes, source_of
@@ -23,7 +24,6 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import when
-from pfnlab.programs.runs.cells import own_lines
 from pfnlab.programs.runs.compare import alarms, differences
 from pfnlab.programs.runs.observation import Run
 
@@ -153,7 +153,7 @@ def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
     runs = difference.runs
     fields = differences(runs)
     for field in fields[:_FIELDS]:
-        own = own_lines(runs, field.step, field.field)
+        own = own_lines(difference.program, runs, field.step, field.field)
         yield (f"step {field.step + 1} {field.op}, {field.field}:", *map(": ".join, own.items()))
     for machine, alarm in alarms(runs):
         yield (f"{machine} raised an alarm {when(alarm)}: {alarm.kind}, {alarm.title}",)

@@ -89,8 +89,6 @@ class _MachineCells:
     def __init__(self, program: Program, run: Run) -> None:
         self._program, self._steps = program, run.steps
         self._kept = list(kept_after(program, run))
-        # vfio-pci keeps its own mapping of the device while it is open, which the program does not mention.
-        self._driver_keeps = program.needs.vfio
 
     @cached_property
     def _modes(self) -> list[tuple[str, ...]]:
@@ -103,7 +101,7 @@ class _MachineCells:
         if field == "mode":
             return self._modes[index]
         step = self._steps[index]
-        return cell(step, field, driver_keeps=self._driver_keeps, kept=self._kept[index])
+        return cell(step, field, kept=self._kept[index])
 
     def news(self, index: int, field: str) -> bool:
         """Return True if the field deserves a row: events always do, states do if they changed."""

@@ -6,7 +6,7 @@ from typing import Any
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 #: The rows under an operation: always shown, with ``--steps`` (states), and with ``--trace`` (the events
@@ -32,10 +32,9 @@ NOTHING = "-"
 NOT_SEEN = "?"
 
 
-def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[Span] = ()) -> tuple[str, ...]:
+def cell(step: Step, field: str, *, kept: Sequence[Span] = ()) -> tuple[str, ...]:
     """The lines for one field of a step; empty if a value or log is missing.
 
-    :param driver_keeps: a driver may keep entries of its own, so nothing counts as leaked before the end
     :param kept: the ranges that a driver has reserved for itself, listed once per reservation: that many
         entries for a range do not count as leaked, even at the end
     """
@@ -44,21 +43,10 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
         return () if field == "value" else (NOT_SEEN,)
     if not isinstance(seen, tuple):
         return (str(seen),)
-    if field == "book" and not (driver_keeps and step.op != "end"):
+    if field == "book":
         seen = _book_lines(seen, step, kept)
     lines = tuple(map(_text, seen))
     return lines if field in ("log", "events") else lines or (NOTHING,)
-
-
-def own_lines(runs: Sequence[Run], step: int, field: str) -> dict[str, str]:
-    """The lines in a field of each machine that reached a step; except for events, those that others lack."""
-    seen = {run.machine: cell(run.steps[step], field) for run in runs if step < len(run.steps)}
-
-    def own(machine: str) -> str:
-        others = {line for name, lines in seen.items() if name != machine for line in lines}
-        return "; ".join(line for line in seen[machine] if field == "events" or line not in others)
-
-    return {machine: own(machine) or NOTHING for machine in seen}
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
