@@ -303,3 +303,11 @@ def test_events_that_one_machine_cannot_observe_are_not_listed() -> None:
     ]
 
     assert {"seeing": "clear a[0]", "blind": "flush a[0:1]"} == own_lines(PROGRAM, runs, 0, "events")
+
+
+def test_a_finding_is_known_by_its_data_alone(tmp_path: Path) -> None:
+    """The report is for people."""
+    name = Folder(tmp_path).file(found())
+    (tmp_path / name / "report.md").unlink()
+
+    assert {found().signature.key: name} == names(Folder(tmp_path))

@@ -168,9 +168,9 @@ def findings_in(path: Path) -> Iterator[KnownFinding]:
 
     :raises Misuse: if a folder in it has no data, though its report names a signature, or a file is malformed
     """
-    for report in sorted(path.glob(f"*/{REPORT}")):
-        if _has_data(report):
-            folder, program = report.parent, report.parent / PROGRAM
+    for folder in sorted({file.parent for name in (DATA, REPORT) for file in path.glob(f"*/{name}")}):
+        if _has_data(folder):
+            program = folder / PROGRAM
             text = read_text(program, "program") if program.is_file() else ""
             yield KnownFinding(name=folder.name, program=text, **asdict(read_data(folder)))
 
@@ -231,21 +231,21 @@ class Folder:
         with writing(folder, "say --findings DIR"):
             make_folder(folder)
             write_whole(folder / PROGRAM, program_text(finding))
-            # Write the report last: it marks the finding as complete.
+            # Write the report last: without data, it is refused.
             write_whole(folder / DATA, data_text(finding))
             write_whole(folder / REPORT, report_text(finding, folder))
 
 
-def _has_data(report: Path) -> bool:
+def _has_data(folder: Path) -> bool:
     """True if a folder has data. A report written by a person needs none.
 
     :raises Misuse: if the report was written by an earlier version, which wrote no data
     """
-    if (report.parent / DATA).is_file():
+    if (folder / DATA).is_file():
         return True
-    if _SIGNATURE in read_text(report, "report"):
+    if _SIGNATURE in read_text(folder / REPORT, "report"):
         raise Misuse(
-            f"{report.parent} was filed by an earlier version, without {DATA}: "
+            f"{folder} was filed by an earlier version, without {DATA}: "
             "move it away, and the finding is filed again where it shows"
         )
     return False
