@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from counting import Parts
 from kernels_of_models import LITMUS, Alarmed, Crashing, Headless, Kernel, Moody, Warned, program
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
@@ -21,6 +22,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.golden import promoted, write_golden
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -275,3 +277,45 @@ def test_a_folder_without_programs(tmp_path: Path) -> None:
     """It is named, with the option that names another."""
     with pytest.raises(Misuse, match=r"contains no program: .*--litmus"):
         Programs.of(tmp_path)
+
+
+class Failing(Kernel):
+    """A kernel whose answer number *at* is another."""
+
+    def __init__(self, spec: str, at: int, **other: str) -> None:
+        super().__init__(spec)
+        self.at, self.other = at, other
+
+    def one(self, program: Program) -> Run:
+        """Its first step alone, if it is that answer."""
+        run = super().one(program)
+        return replace(run, steps=run.steps[:1], **self.other) if len(self.asked) == self.at else run
+
+
+def test_an_undecided_answer_about_the_smallest_program() -> None:
+    """The program that showed the difference is kept with its runs, so that it can be explained."""
+    usual = Kernel(BEFORE)
+    pair(usual, doubles=BEFORE).hold({"locked": LITMUS["locked"]})
+    last = max(at for at, asked in enumerate(usual.asked, 1) if asked is not LITMUS["locked"])
+    kernels = [Failing(BEFORE, at, undecided="no memory") for at in range(2, last + 1)]
+    both = [pair(kernel, doubles=BEFORE) for kernel in kernels]
+
+    for one in both:
+        one.hold({"locked": LITMUS["locked"]})
+
+    found = [difference for one in both for difference in one.differences]
+    assert {2} == {len(difference.runs) for difference in found}
+    assert LITMUS["locked"] in [difference.program for difference in found]
+    assert all(differences(difference.runs) for difference in found)
+
+
+def test_a_lost_answer_about_the_smallest_program() -> None:
+    """It is asked once more, so that the difference can be explained."""
+    usual = Kernel(BEFORE)
+    pair(usual, doubles=BEFORE).hold({"locked": LITMUS["locked"]})
+
+    for at in range(1, len(usual.asked) + 1):
+        both = pair(Failing(BEFORE, at, lost="the guest is gone"), doubles=BEFORE)
+        both.hold({"locked": LITMUS["locked"]})
+        (found,) = both.differences
+        assert (3, [None, None]) == (len(found.program.ops), [run.lost for run in found.runs])

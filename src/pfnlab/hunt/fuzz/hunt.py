@@ -249,7 +249,7 @@ class Hunt:
             state.different += shown
             self._compared(weighed.runs)
         if shown:
-            self._investigation.note(program, level, weighed.signatures, lambda: self._enough)
+            self._investigation.note(program, level, weighed.runs, weighed.signatures, lambda: self._enough)
         return shown
 
 

@@ -68,6 +68,7 @@ class Investigation:
         self,
         program: Program,
         level: LookLevel,
+        runs: Sequence[Run],
         signatures: Iterable[Signature],
         enough: Callable[[], bool] = lambda: False,
         name: str = "",
@@ -75,6 +76,7 @@ class Investigation:
         """Count the known differences in *program*; reproduce, minimize and file independent new ones.
 
         :param level: the level at which it showed them
+        :param runs: its runs that showed them, none of them undecided
         :param enough: whether the requested number of new findings has been reached
         :param name: the program's name; its title if empty
         """
@@ -95,7 +97,7 @@ class Investigation:
                 continue
             if enough():
                 return
-            if not self._note_new(program, signature, level, name or program.title):
+            if not self._note_new(program, signature, level, runs, name or program.title):
                 # Further differences can be judged only in a program that behaves the same every time.
                 return
 
@@ -114,7 +116,9 @@ class Investigation:
             signs=[] if program is None else self._signs(program, signature),
         )
 
-    def _note_new(self, program: Program, signature: Signature, level: LookLevel, name: str) -> bool:
+    def _note_new(
+        self, program: Program, signature: Signature, level: LookLevel, runs: Sequence[Run], name: str
+    ) -> bool:
         """Reproduce, minimize and file a new difference; False if it is unstable."""
         state = self._state
         repeats = [self._shown(program, signature, level, repeated=True) for _ in range(self._repeats)]
@@ -126,9 +130,10 @@ class Investigation:
             return False
         steps = repeats[-1] if repeats else self._shown(program, signature, level)
         unshrunk = FoundDifference(
-            *(signature, program, (), name, len(program.ops), (count, count)),
+            *(signature, program, tuple(runs), name, len(program.ops), (count, count)),
             minimal=False,
             look=level,
+            with_it=in_same_step(program, runs, signature),
             verb=state.verb,
         )
         difference = self._shrunk(unshrunk, first_of(steps))
@@ -150,7 +155,10 @@ class Investigation:
             self._remember(difference, known.folder, met=known.met, first=known.first)
 
     def _shrunk(self, found: FoundDifference, step: int | None) -> FoundDifference:
-        """*found* with the smallest program found in the time available, and that program's runs."""
+        """*found* with the smallest program found in the time available, and that program's runs.
+
+        If these are too few to show a difference, because a machine no longer answers, it is *found* itself.
+        """
         signature, level = found.signature, found.look
         last = min(time.monotonic() + MOST_SECONDS, self.until or float("inf"))
         shrunk = self._shrunk_on_doubles(found) or shrink_quickly(
@@ -160,6 +168,8 @@ class Investigation:
         )
         # The model may have no answer for a program in which a kernel shows the finding on its own.
         runs = tuple(run for run in self._machines.runs(shrunk.program, level) if run.undecided is None)
+        if len(runs) < 2 and not (self._agreed and signature.by_itself):
+            return found
         with_it = in_same_step(shrunk.program, runs, signature)
         return replace(found, program=shrunk.program, runs=runs, minimal=shrunk.minimal, with_it=with_it)
 

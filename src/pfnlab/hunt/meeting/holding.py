@@ -89,6 +89,14 @@ class Programs(NamedTuple):
         return cls(litmus, random, seed, looks)
 
 
+class _MetMachines(AskedMachines):
+    """Machines that run a program again if its run is lost without an alarm."""
+
+    def runs_of(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
+        runs = runs_of(self.at[level][name], programs, [level] * len(programs))
+        return [replace(run, machine=name) for run in runs]
+
+
 class Pair:
     """Two machines by name; the first one runs first and may be a model.
 
@@ -114,7 +122,7 @@ class Pair:
         self.ordered = 0
         self._state = HuntState(list(machines), SEED, Vocabulary())
         self._investigation = Investigation(
-            *(AskedMachines(self.machines, LookLevel), self._state, Folder()),
+            *(_MetMachines(self.machines, LookLevel), self._state, Folder()),
             repeats=1,
             agreed=False,
             doubles=doubles,
@@ -173,7 +181,7 @@ class Pair:
                 difference_count += 1
                 if signature.key in self._state.findings:
                     self._shown_later[signature.key].append(name)
-                self._investigation.note(program, level, [signature], name=name)
+                self._investigation.note(program, level, pair, [signature], name=name)
         return HeldCount(
             len(programs) - undecided_count, steps, undecided=undecided_count, differences=difference_count
         )
