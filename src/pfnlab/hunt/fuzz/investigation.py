@@ -223,7 +223,7 @@ class Investigation:
         program: Program,
         signature: Signature,
         level: LookLevel,
-        doubles: AskedMachines | None = None,
+        machines: AskedMachines | None = None,
         *,
         repeated: bool = False,
         quick: bool = False,
@@ -233,15 +233,15 @@ class Investigation:
 
         A finding that a kernel shows on its own needs no rule, unless only differences are findings.
         """
-        machines, own = doubles or self._machines, signature.by_itself and self._agreed
-        if not own and machines.lacks_rule(program, level):
+        asked, own = machines or self._machines, signature.by_itself and self._agreed
+        if not own and asked.lacks_rule(program, level):
             return frozenset()
-        named = machines_of(signature) if own else machines.names
+        named = machines_of(signature) if own else asked.names
         return steps_shown(
             program,
             signature,
-            lambda: machines.runs(program, level, named),
-            [machines.at[level][name] for name in named],
+            lambda: asked.runs(program, level, named),
+            [asked.at[level][name] for name in named],
             agreed=self._agreed,
             repeated=repeated,
             quick=quick,
