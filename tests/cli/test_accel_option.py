@@ -60,7 +60,7 @@ def test_an_unknown_one_is_misuse(ask: Ask, verb: str) -> None:
     """The message says which there are."""
     answer = ask(verb, *["x"] * (verb in ("run", "replay")), "--accel", "hvf")
 
-    assert (2, "pfnlab: --accel 'hvf' does not exist: write one of auto, kvm, tcg\n") == (
+    assert (2, "pfnlab: --accel has no 'hvf': write one of auto, kvm, tcg\n") == (
         answer.code,
         answer.err,
     )

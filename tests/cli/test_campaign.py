@@ -151,10 +151,10 @@ def test_results_are_filtered(folder: Path, ask: Ask) -> None:
     ("words", "says"),
     [
         (("--verdict", "violate"), "--verdict violate: write one of"),
-        (("--kind", "runs"), "--kind 'runs' does not exist: did you mean `run`?"),
+        (("--kind", "runs"), "--kind has no 'runs': did you mean `run`?"),
         (("quik",), "has no campaign 'quik': did you mean `quick`?"),
-        (("--format", "csv"), "add --output FILE"),
-        (("--json", "-o", "x.csv"), "--output excludes --json: drop one or the other"),
+        (("--format", "csv"), "--format needs --output FILE: add it"),
+        (("--json", "-o", "x.csv"), "--output excludes --json: drop --json"),
         (("-o", "x.xlsx"), "there is no format 'xlsx'"),
     ],
 )

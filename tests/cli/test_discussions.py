@@ -132,7 +132,7 @@ def test_what_is_shown_for_a_mail_runs_as_it_is_pasted(ask: Ask, tmp_path: Path)
         (("show", "R11", "--search"), "--search is for claims, e.g. 004.22: drop it or R11"),
         (("by", "Zijlstar"), "there is no author 'Zijlstar': did you mean `Peter Zijlstra`?"),
         (("list", "--discussion", "0044"), "there is no discussion '0044': did you mean `004`?"),
-        (("show", "004.22", "--mail", "--json"), "--mail excludes --json: drop one or the other"),
+        (("show", "004.22", "--mail", "--json"), "--mail excludes --json: drop --json"),
     ],
 )
 def test_what_there_is_not_is_one_line(ask: Ask, words: tuple[str, ...], said: str) -> None:

@@ -47,9 +47,9 @@ def test_a_form_is_chosen(ask: Ask, program: Path, words: tuple[str | int, ...],
     [
         (("--step", 0), "1 to 4"),
         (("--step", 5), "1 to 4"),
-        (("--theme", "pink"), "--theme 'pink' does not exist: write one of auto, light, dark"),
-        (("--all", "--step", 1), "--step excludes --all: drop one or the other"),
-        (("--race", "--step", 1), "--step excludes --race: drop one or the other"),
+        (("--theme", "pink"), "--theme has no 'pink': write one of auto, light, dark"),
+        (("--all", "--step", 1), "--step excludes --all: drop --all"),
+        (("--race", "--step", 1), "--step excludes --race: drop --race"),
         (("-o", "x.bmp"), "write -o x.svg"),
     ],
 )

@@ -193,7 +193,7 @@ def test_without_machines_it_is_the_newest_kernel(ask: Ask, monkeypatch: pytest.
         (("--enumerate", "pci", "--programs", 5), "--enumerate excludes --programs"),
         (("--enumerate", "pci", "--driver", "--leaves"), "--enumerate excludes --driver and --leaves"),
         (("--enumerate", "pci", "--coverage", "kernel"), "--enumerate excludes --coverage"),
-        (("--cells", "0:4"), "--cells has no effect alone: add --enumerate SCOPE"),
+        (("--cells", "0:4"), "--cells needs --enumerate SCOPE: add it"),
     ],
     ids=["seed", "programs", "vocabulary", "coverage", "cells alone"],
 )

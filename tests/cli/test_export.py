@@ -84,6 +84,6 @@ def test_a_program_is_not_written_over(ask: Ask, tmp_path: Path) -> None:
 def test_a_form_that_is_none_is_refused(ask: Ask) -> None:
     """With those there are."""
     assert (
-        "--format 'd' does not exist: write one of c, kselftest, drgn"
+        "--format has no 'd': write one of c, kselftest, drgn"
         in ask("export", "munmap-middle", "--format", "d").err
     )

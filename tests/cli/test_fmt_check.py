@@ -88,8 +88,8 @@ def test_github_shows_it_beside_the_line(ask: Ask, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words, says",
     [
-        (("--check", "--format", "xml"), "--format 'xml' does not exist: write one of text, json, github"),
-        (("--format", "json"), "--format has no effect alone: add --check"),
+        (("--check", "--format", "xml"), "--format has no 'xml': write one of text, json, github"),
+        (("--format", "json"), "--format needs --check: add it"),
     ],
 )
 def test_formats_that_cannot_be_are_misuse(

@@ -123,7 +123,7 @@ def test_an_unknown_coverage(ask: Ask) -> None:
     """It is refused with the one there is: 2."""
     unknown = ask("fuzz", *SAME, "--coverage", "branches")
 
-    assert (2, True) == (unknown.code, "--coverage 'branches' does not exist: write `kernel`" in unknown.err)
+    assert (2, True) == (unknown.code, "--coverage has no 'branches': write `kernel`" in unknown.err)
 
 
 def test_a_hunt_goes_on_with_its_coverage(ask: Ask, tmp_path: Path) -> None:

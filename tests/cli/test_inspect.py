@@ -105,9 +105,9 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
 @for_each(
     ("words", "message"),
     [
-        (("--bar", "2"), "add --device BDF"),
-        (("--redact",), "add --collect FILE"),
-        ((LEAK, "--deep"), "--deep excludes BUNDLE"),
+        (("--bar", "2"), "--bar needs --device BDF: add it"),
+        (("--redact",), "--redact needs --collect FILE: add it"),
+        ((LEAK, "--deep"), "a file, which is not this machine, excludes --deep: drop --deep"),
         ((LEAK, "--device", "00:99.0"), "there is no PCI device"),
         (("nowhere.bundle",), "nowhere.bundle"),
         (("--collect", "f", "--pid", "1", "--device", "0"), "--collect excludes --device and --pid"),

@@ -14,11 +14,11 @@ from for_each import for_each
     [
         (
             ("check", "--seed", "4"),
-            "--seed has no effect alone: add --random N",
+            "--seed needs --random N: add it",
         ),
         (
             ("check", "--random", "2", "--every-order"),
-            "--random excludes --every-order: drop one or the other",
+            "--random excludes --every-order: drop --every-order",
         ),
         (
             ("check", "--seconds", "inf"),
@@ -26,24 +26,24 @@ from for_each import for_each
         ),
         (
             ("campaign", "results", "--store", "x.db", "--backup", "y", "--kind", "run"),
-            "--backup excludes --kind: drop one or the other",
+            "--backup excludes --kind: drop --kind",
         ),
         (
             ("campaign", "results", "--store", "x.db", "-o", "y.csv", "--full"),
-            "--output excludes --full: drop one or the other",
+            "--output excludes --full: drop --full",
         ),
         (
             ("kernels", "diff", "--model", "6.1", "7.2", "--programs", "5"),
-            "--model excludes --programs: drop one or the other",
+            "--model excludes --programs: drop --programs",
         ),
-        (("kernels", "meet", "7.2", "--known", "x"), "--known has no effect alone: add --promote"),
+        (("kernels", "meet", "7.2", "--known", "x"), "--known needs --promote: add it"),
         (
             ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--jobs", "1"),
-            "--jobs has no effect alone: add --tree TREE",
+            "--jobs needs --tree TREE: add it",
         ),
         (
             ("campaign", "new", "x.toml", "--schema"),
-            "--schema excludes CAMPAIGN.toml|hunt: drop one or the other",
+            "--schema excludes CAMPAIGN.toml|hunt: drop CAMPAIGN.toml|hunt",
         ),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_patch_elsewhere_is_one_line(ask: Ask, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (("--patch", "README"), "is not a patch"),
-        (("--patch", "README", "--base", "7.2"), "--patch excludes --base: drop one or the other"),
+        (("--patch", "README", "--base", "7.2"), "--patch excludes --base: drop --base"),
         (("flush=none", "--patch", "README"), "--patch excludes DESIGN"),
         (("x.patch",), "x.patch is not a DESIGN: to review a patch, write --patch x.patch"),
         (("-",), "- is not a DESIGN: to review a patch, write --patch -"),

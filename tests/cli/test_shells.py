@@ -163,7 +163,7 @@ def test_a_shell_without_a_script_is_misuse(ask: Ask) -> None:
     assert ask("help", "--completion", "tcsh") == (
         2,
         "",
-        "pfnlab: --completion 'tcsh' does not exist: write one of bash, zsh, fish\n",
+        "pfnlab: --completion has no 'tcsh': write one of bash, zsh, fish\n",
     )
 
 

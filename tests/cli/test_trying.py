@@ -247,7 +247,10 @@ def test_a_limit_that_limits_nothing_is_refused(ask: Ask, tree: Path) -> None:
     """Only the review of two kernels has one."""
     answer = ask("try", tree, *OPTIONS, "--seconds", 5)
 
-    assert (130, True) == (answer.code, "a comparison with a model excludes --seconds" in answer.err)
+    assert (130, True) == (
+        answer.code,
+        "a comparison with a model excludes --seconds: drop --seconds" in answer.err,
+    )
 
 
 @pytest.fixture

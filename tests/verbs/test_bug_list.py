@@ -63,10 +63,10 @@ def test_an_empty_list_says_so() -> None:
 @for_each(
     ("wish", "says"),
     [
-        ({"kind": "bugs"}, "--kind 'bugs' does not exist: did you mean `bug`"),
+        ({"kind": "bugs"}, "--kind has no 'bugs': did you mean `bug`"),
         ({"breaks": "noleak"}, "no property 'noleak': did you mean `no_leak`"),
         ({"series": "6.1.20"}, "no series '6.1.20'"),
-        ({"reach": "root"}, "--reach 'root' does not exist"),
+        ({"reach": "root"}, "--reach has no 'root'"),
     ],
 )
 def test_a_word_that_is_none_is_refused(wish: dict[str, Any], says: str) -> None:

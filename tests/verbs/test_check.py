@@ -30,9 +30,9 @@ def test_options_say_the_kind_of_limits(options: dict[str, Any], limits: CheckLi
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"random": 2, "states": 9}, "--random excludes --states: drop one or the other"),
-        ({"random": 2, "every_order": True}, "--random excludes --every-order: drop one or the other"),
-        ({"seed": 2}, "--seed has no effect alone: add --random N"),
+        ({"random": 2, "states": 9}, "--random excludes --states: drop --states"),
+        ({"random": 2, "every_order": True}, "--random excludes --every-order: drop --every-order"),
+        ({"seed": 2}, "--seed needs --random N: add it"),
         ({"states": 0}, "--states 0 is too small: write at least 1"),
     ],
     ids=str,

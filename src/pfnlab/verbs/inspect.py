@@ -30,9 +30,7 @@ class InspectRequest(Request, frozen=True, kw_only=True):
             positional=True,
         ),
     ] = None
-    deep: Annotated[bool, Option("Also read kernel memory (/proc/kcore; extra lens).", excludes="origin")] = (
-        False
-    )
+    deep: Annotated[bool, Option("Also read kernel memory (/proc/kcore; extra lens).")] = False
     device: Annotated[
         str | None,
         Option("Check whether the memory of this PCI device is write-combining, e.g. 0000:01:00.0.", "BDF"),
@@ -97,6 +95,7 @@ def _snapshot(request: InspectRequest) -> Snapshot:
     from pfnlab.diagnosis.inspector.sources.origins import live_snapshot, open_origin
 
     if request.origin is not None:
+        request.refuse("a file, which is not this machine,", ("deep",))
         return open_origin(Path(request.origin), _bounds(request))
     if request.deep:
         from pfnlab.diagnosis.inspector.sources.core import deep_snapshot

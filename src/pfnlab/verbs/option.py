@@ -2,7 +2,7 @@
 
 # This is imported before every command: keep the import fast.
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, ClassVar, get_args, get_origin
 
@@ -29,18 +29,17 @@ class Request(msgspec.Struct, frozen=True):
             one.check_value(getattr(self, one.field))
             if one.needs and getattr(self, one.needs) == options[one.needs].default:
                 needed = f"{options[one.needs].name} {options[one.needs].metavar}".rstrip()
-                raise Misuse(f"{one.name} has no effect alone: add {needed}")
-            self.refuse(one.name, filter(one.is_without, options))
+                raise Misuse(f"{one.name} needs {needed}: add it")
+            self.refuse(one.name, [*filter(one.excludes_field, options)])
 
     def given(self) -> list[Option]:
         """Return the options that were given, as far as their values show."""
         return [one for one in options_in(type(self)) if getattr(self, one.field) != one.default]
 
-    def refuse(self, option: str, fields: Iterable[str]) -> None:
+    def refuse(self, option: str, fields: Collection[str]) -> None:
         """Refuse the options of *fields*, which have no effect with *option*, with Misuse."""
-        known = {*fields}
-        if others := [one.name for one in self.given() if one.field in known]:
-            raise Misuse(f"{option} excludes {' and '.join(others)}: drop one or the other")
+        if others := " and ".join(one.name for one in self.given() if one.field in fields):
+            raise Misuse(f"{option} excludes {others}: drop {others}")
 
 
 def options_in(request: type[msgspec.Struct]) -> tuple[Option, ...]:

@@ -66,11 +66,11 @@ class Option(NamedTuple):
         if self.choices and value not in self.choices:
             from pfnlab.base.spelling import did_you_mean
 
-            raise Misuse(f"{self.name} {value!r} does not exist{did_you_mean(value, self.choices)}")
+            raise Misuse(f"{self.name} has no {value!r}{did_you_mean(value, self.choices)}")
         if self.check is not None:
             self.check(value)
 
-    def is_without(self, field: str) -> bool:
+    def excludes_field(self, field: str) -> bool:
         """Return whether the option of *field* has no effect with it."""
         if self.takes is None:
             return field in self.excludes.split()

@@ -99,7 +99,7 @@ def test_the_result_as_json_has_the_same_form(pair: LocalCluster) -> None:
     [
         (("--cluster", "nowhere"), 2, "'nowhere' is not the address of a scheduler"),
         (("--cluster", "127.0.0.1:1"), 3, "no scheduler answers at 127.0.0.1:1"),
-        (("--cluster", "127.0.0.1:1", "--jobs", "2"), 2, "--cluster excludes --jobs: drop one or the other"),
+        (("--cluster", "127.0.0.1:1", "--jobs", "2"), 2, "--cluster excludes --jobs: drop --jobs"),
     ],
     ids=str,
 )
