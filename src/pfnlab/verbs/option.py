@@ -110,7 +110,10 @@ PolicyFiles = Annotated[
     tuple[str, ...], Option("Policy file to use instead of each model's own policy.", "FILE.py")
 ]
 PageFile = Annotated[Path | None, Option("Append the page to this file.", "FILE", ("-o", "--output"))]
-OutputFile = Annotated[Path | None, Option("Write the output to this file.", "FILE", ("-o", "--output"))]
+OutputFile = Annotated[
+    Path | None,
+    Option("Write the output to this file, completely or not at all.", "FILE", ("-o", "--output")),
+]
 
 # For programs in the library, and new ones.
 ProgramWord = Annotated[
