@@ -72,8 +72,10 @@ def test_frames_have_a_row_a_property(report: pl.CheckReport) -> None:
 WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: pl.check("qemu:6.1", "small"), "qemu:6.1 cannot be searched"),
     (lambda: pl.check("model:6.1", "smal"), "there is no scope `smal`"),
-    (lambda: pl.check("model:6.1", "small", -1), "--depth -1 is too small: write at least 0"),
-    (lambda: pl.check("model:6.1", "small", walks=0), "--random 0 is too small: write at least 1"),
+    (lambda: pl.check("model:6.1", "small", -1), "^depth -1 is too small: write at least 0"),
+    (lambda: pl.check("model:6.1", "small", walks=0), "^walks 0 is too small: write at least 1"),
+    (lambda: pl.check("model:6.1", "small", seed=3), "^seed needs walks N: add it"),
+    (lambda: pl.check("model:6.1", "small", seconds=-1), "^seconds -1 is too small: write at least 0"),
     (lambda: pl.check("model:6.1", "small", properties=["no_leek"]), "no_leek"),
     (lambda: pl.check("model:7.2", "small", 1, "one_mode")["no_leak"], "'no_leak' was not asked"),
 ]

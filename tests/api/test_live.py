@@ -201,6 +201,7 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: pl.machine(areas={"bar": 4}), "`bar` is a device already"),
     (lambda: pl.machine("model:7.2", policies={"tracker": "none"}), "there is no tracker 'none'"),
     (lambda: pl.machine("model:7.2", policies="nowhere.py"), "nowhere.py"),
+    (lambda: pl.machine("qemu:7.2", policies=["x.py"]), "^policies are for models, and qemu:7.2 is not one"),
     (lambda: live().munmap("z[0:4]"), "nothing is mapped as `z`"),
     (lambda: live().munmap(3), r"no pages, but of type int: write a\[4:8\] of a mapping"),  # type: ignore[arg-type]
     (lambda: live().munmap("a[0:4] # all"), "a range has no comment"),

@@ -156,9 +156,9 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: pl.run(MIDDLE, []), 'no machine is named: write on="model:7.2"'),
     (lambda: pl.run(MIDDLE, "model:99"), "there is no kernel profile"),
     (lambda: pl.run(MIDDLE, "modl:7.2"), "did you mean model:7.2"),
-    (lambda: pl.run(MIDDLE, look="askance"), "askance"),  # type: ignore[arg-type]
+    (lambda: pl.run(MIDDLE, look="askance"), "^look has no 'askance': write one of memory, proc, end"),  # type: ignore[arg-type]
     (lambda: pl.run(MIDDLE, accel="magic"), "magic"),
-    (lambda: pl.run(MIDDLE, profile="7.2"), "--profile applies to a kernel file only"),
+    (lambda: pl.run(MIDDLE, profile="7.2"), "^profile applies to a kernel file only: name one"),
     (lambda: pl.run(MIDDLE, "qemu:7.2", policies={"tracker": "exact"}), "policies are for models"),
     (lambda: pl.diff(MIDDLE, "model:7.2"), "a difference is between machines"),
     (lambda: pl.run(MIDDLE, "model:7.2", compare="boook"), "there is no field 'boook': fields of"),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfnlab.api.live import Policies, names_own
+from pfnlab.api.live import Policies, answered
 from pfnlab.api.records import Record, RowResult
 from pfnlab.api.runs import On, machine_names
 from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import say, silent
 from pfnlab.base.result import Outcome, other_fields
-from pfnlab.base.supervised import supervised
 from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.named_machines import name_machine
@@ -144,4 +143,4 @@ def check(
         with silent():
             return CheckReport([*perform(request, say)])
 
-    return supervised(done) if names_own(on, policies) else done()
+    return answered(done, on, policies)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from pfnlab.api.acting import Acting, LiveTask
 from pfnlab.api.step import ObservationTuple, Pages, StepSeen, Where, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.own_code import is_served
-from pfnlab.base.supervised import supervised
+from pfnlab.base.supervised import Result, supervised
 from pfnlab.checker.judging.judge import judged
 from pfnlab.kernel.policies.guard import HookCall, check_deterministic
 from pfnlab.kernel.policies.own import is_path
@@ -38,6 +39,9 @@ DEVICE = "bar: pci, 16 pages"
 Devices = str | Device | Sequence[str | Device]
 #: Policies for models: files as `--policy` takes them, or names by seam (``{"tracker": "vm_pat"}``).
 Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
+#: A command in a message, or an option; and the parameters that are not called like their option.
+_OPTION = re.compile(r"`[^`]*`|(?<!\S)--([a-z]+)")
+_PARAMETERS = {"--random": "walks"}
 
 
 class LiveMachine(Acting):
@@ -286,12 +290,29 @@ def with_own(name: str, policies: Policies) -> str:
     :raises Misuse: if a file is not a policy, or *name* is not a model
     """
     name = full_name(name)
+    if policies and not name.startswith("model:"):
+        raise Misuse(f"policies are for models, and {name} is not one: write model:SERIES")
     if isinstance(policies, Mapping):
-        if policies and not name.startswith("model:"):
-            raise Misuse(f"policies are for models, and {name} is not one: write model:SERIES")
         return name + "".join(f",{seam}={policy}" for seam, policy in policies.items())
     paths = [policies] if isinstance(policies, str | Path) else policies
     return with_policies([name], [str(path) for path in paths])[0]
+
+
+def answered(work: Callable[[], Result], *given: Any) -> Result:
+    """The result of *work*, done in a child process if *given* uses policy files of the caller.
+
+    :raises Misuse: with the names of parameters instead of those of options
+    """
+    try:
+        return supervised(work) if names_own(*given) else work()
+    except Misuse as wrong:
+        wrong.args = (_in_parameters(str(wrong)),)
+        raise
+
+
+def _in_parameters(text: str) -> str:
+    """*text*, which is meant for the command line, with parameters instead of options."""
+    return _OPTION.sub(lambda found: _PARAMETERS.get(found[0]) or found[1] or found[0], text)
 
 
 def names_own(*given: Any) -> bool:

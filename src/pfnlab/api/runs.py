@@ -9,12 +9,11 @@ from typing import Any, Literal, overload
 
 import msgspec
 
-from pfnlab.api.live import LiveMachine, Policies, names_own, with_own
+from pfnlab.api.live import LiveMachine, Policies, answered, with_own
 from pfnlab.api.records import Record, RowResult, RowsOf, field_text, records_html, step_records
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import cannot_write, write_whole
-from pfnlab.base.supervised import supervised
 from pfnlab.present.document.run_table import run_blocks
 from pfnlab.present.document.terminal import folded, text_of
 from pfnlab.present.report.run_result import statements
@@ -273,7 +272,7 @@ def run(
         )
         return RunReport(*programs_run(request, {whole.title: whole}).of_programs)
 
-    return supervised(done) if names_own(on, policies) else done()
+    return answered(done, on, policies)
 
 
 def diff(

@@ -172,7 +172,7 @@ def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Name
     if profile is not None:
         check_series(profile)
         if not any(named.kind == "qemu" and not named.stock for named in machines):
-            raise Misuse("--profile applies to a kernel file only: add --on qemu:BZIMAGE")
+            raise Misuse("--profile applies to a kernel file only: name one, as qemu:BZIMAGE")
     return machines
 
 
