@@ -13,12 +13,7 @@ from pfnlab.base.units import number_of
 from pfnlab.discussions.claim_questions import ClaimQuestion, StepQuestion
 from pfnlab.discussions.evidence import Evidence, SizeEvidence, StepEvidence, series_words
 from pfnlab.discussions.lookup import ListedClaim, NumberedClaim
-from pfnlab.discussions.patch_evidence import (
-    PatchedAnswers,
-    compared_alone,
-    compared_words,
-    patched_answer,
-)
+from pfnlab.discussions.patch_evidence import PatchedAnswers, compared_alone, compared_words, patched_answer
 from pfnlab.discussions.patch_goldens import PatchGolden
 from pfnlab.discussions.step_parts import StepPart, book, left, log, part_text, result
 from pfnlab.programs.lang.library_list import library_folder

@@ -9,11 +9,7 @@ import msgspec
 from pfnlab.base.result import Count, PrintedStruct
 from pfnlab.discussions.form import ClaimStatus, Discussion
 from pfnlab.discussions.lookup import ListedClaim, claims_of
-from pfnlab.discussions.posted_threads import (
-    PostedDefect,
-    PostedThread,
-    posted_threads,
-)
+from pfnlab.discussions.posted_threads import PostedDefect, PostedThread, posted_threads
 from pfnlab.discussions.reading import discussions
 
 

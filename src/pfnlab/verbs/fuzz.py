@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import (
-    SECONDS,
-    AccelOf,
-    AsJson,
-    JobsOf,
-    Option,
-    ProfileOf,
-    Request,
-    Say,
-)
+from pfnlab.verbs.option import SECONDS, AccelOf, AsJson, JobsOf, Option, ProfileOf, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.base.progress import Work

@@ -21,15 +21,7 @@ import msgspec
 
 from pfnlab.base.errors import ProgramError, Undecided
 from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
-from pfnlab.checker.races.turns import (
-    EXIT,
-    Live,
-    Turn,
-    driven_pages,
-    reached,
-    revoked,
-    translations,
-)
+from pfnlab.checker.races.turns import EXIT, Live, Turn, driven_pages, reached, revoked, translations
 from pfnlab.checker.scopes.modes import modes_agree
 from pfnlab.checker.scopes.moment import StateView, facts_since, warn_again
 from pfnlab.checker.scopes.properties import STATE_QUESTIONS

@@ -23,12 +23,7 @@ from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import ALWAYS, Count
-from pfnlab.hunt.fuzz.signature import (
-    STATE_FIELDS,
-    Signature,
-    placed_signatures,
-    signature_between,
-)
+from pfnlab.hunt.fuzz.signature import STATE_FIELDS, Signature, placed_signatures, signature_between
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.compare import differences

@@ -16,11 +16,7 @@ from pfnlab.hunt.fuzz.coverage import ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownRow
 from pfnlab.hunt.fuzz.investigation import Investigation
-from pfnlab.hunt.fuzz.signature import (
-    KERNELS_GO_ON,
-    kernel_violations,
-    placed_by_itself,
-)
+from pfnlab.hunt.fuzz.signature import KERNELS_GO_ON, kernel_violations, placed_by_itself
 from pfnlab.kernel.policies.releases import is_version, series_key, series_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel

@@ -8,12 +8,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import one_line, shell_path, shell_word
 from pfnlab.base.units import number_of, size_text
 from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
-from pfnlab.diagnosis.inspector.finding.finding_form import (
-    MemoryRow,
-    PlacedFinding,
-    Severity,
-    finding_kinds,
-)
+from pfnlab.diagnosis.inspector.finding.finding_form import MemoryRow, PlacedFinding, Severity, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, LookedAt
 from pfnlab.kernel.bugs.affected import affecting

@@ -13,15 +13,7 @@ import msgspec
 
 from pfnlab.base.inert import recorded_line
 from pfnlab.base.result import Made, Outcome, PrintedStruct, Result
-from pfnlab.present.document.blocks import (
-    Block,
-    Bullets,
-    Chapter,
-    Code,
-    DrawnFigures,
-    Figure,
-    Paragraph,
-)
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Code, DrawnFigures, Figure, Paragraph
 
 #: The word for each outcome in an overview.
 WORDS = {Outcome.DISCOVERY: "to review", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}

@@ -7,11 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pfnlab.base.inert import one_line, visible
 from pfnlab.base.result import Outcome
-from pfnlab.present.report.run_result import (
-    compared_machines,
-    status_of,
-    why_of,
-)
+from pfnlab.present.report.run_result import compared_machines, status_of, why_of
 from pfnlab.programs.runs.compared import RunResult
 
 

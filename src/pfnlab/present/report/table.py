@@ -12,13 +12,7 @@ from typing import NamedTuple
 
 from pfnlab.checker.judging.history import kept_after
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.cells import (
-    HAPPENED,
-    NOT_SEEN,
-    NOTHING,
-    QUIET,
-    cell,
-)
+from pfnlab.programs.runs.cells import HAPPENED, NOT_SEEN, NOTHING, QUIET, cell
 from pfnlab.programs.runs.compare import comparable, spent_messages
 from pfnlab.programs.runs.compared import RunResult
 from pfnlab.programs.runs.mode_lines import mode_lines, without_pages
