@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -45,13 +46,15 @@ _METHODS: dict[type, tuple[Any, Any]] = {}
 
 def notable(kinds: Iterable[type]) -> list[type]:
     """The Python classes whose attribute accesses can be recorded because they define no accessors."""
+    return list(filter(_is_notable, kinds))
+
+
+@cache
+def _is_notable(kind: type) -> bool:
     methods = ("__getattribute__", "__setattr__")
-    return [
-        kind
-        for kind in kinds
-        if kind.__flags__ & _HEAP_TYPE
-        and not any(method in base.__dict__ for base in kind.__mro__[:-1] for method in methods)
-    ]
+    return bool(kind.__flags__ & _HEAP_TYPE) and not any(
+        method in base.__dict__ for base in kind.__mro__[:-1] for method in methods
+    )
 
 
 #: Py_TPFLAGS_HEAPTYPE: the class comes from a class statement.
