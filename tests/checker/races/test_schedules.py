@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
-from some_races import OTHERS, races
+from for_each import for_each
+from some_races import OTHERS, REVOCATIONS, races
 
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import CheckLimits, Exhaustive
@@ -14,6 +17,8 @@ from pfnlab.checker.scopes.properties import RACE_QUESTIONS
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.processors import Operation
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -179,3 +184,34 @@ def test_the_ways_to_what_is_found_are_not_counted_as_steps() -> None:
     search(nothing, ())
 
     assert (True, asked.outcomes) == (bool(found.discoveries), nothing.outcomes)
+
+
+def kernels_left() -> int:
+    """The number of modelled kernels that are still in memory."""
+    gc.collect()
+    return sum(type(one) is Kernel for one in gc.get_objects())
+
+
+@for_each("spec", ["7.3", "6.1"])
+def test_a_search_leaves_no_kernel_in_memory(spec: str) -> None:
+    """An operation that is stopped would hold its kernel for ever."""
+    before = kernels_left()
+
+    found, _ = on(spec, races(REVOCATIONS))
+
+    assert found.states > 10
+    assert before == kernels_left()
+
+
+def test_operations_that_are_not_given_up_keep_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are, for the collector does not see into a stopped greenlet."""
+    before, stopped = kernels_left(), []
+    monkeypatch.setattr(Operation, "give_up", lambda operation: stopped.append(operation))
+
+    on("7.3", races(REVOCATIONS))
+    kept = kernels_left()
+    monkeypatch.undo()
+    while stopped:
+        stopped.pop().give_up()
+
+    assert kept > before == kernels_left()

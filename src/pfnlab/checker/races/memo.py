@@ -218,9 +218,16 @@ class Turns:
                 live.go(task)
         return live
 
+    def forget_kernels(self, most: int = 0) -> None:
+        """Give up all kernels but the last *most*; what turns do is still known."""
+        while len(self._lives) > most:
+            self._lives.pop(next(iter(self._lives))).give_up()
+
     def _put_kernel(self, joint: JointState, live: Live) -> None:
-        if len(self._lives) >= _MOST_KERNELS:
-            del self._lives[next(iter(self._lives))]
+        if joint[1:] in self._lives:
+            live.give_up()
+            return
+        self.forget_kernels(_MOST_KERNELS - 1)
         self._lives[joint[1:]] = live
 
 

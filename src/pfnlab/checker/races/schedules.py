@@ -44,6 +44,8 @@ def search(
         return _race_by_race(model, properties, look, races, jobs)
     found = _Schedules(model, properties, look, options).searched()
     _put_in_order(model)
+    for turns in model.turns:
+        turns.forget_kernels()
     return found
 
 

@@ -177,6 +177,11 @@ class Live:
                 del self._before_revocation[task]
         return TurnResult(turn, operation.result, told_free, facts_since(self.kernel.trace))
 
+    def give_up(self) -> None:
+        """End all operations under way; the kernel is then useless."""
+        for operation in self._under_way.values():
+            operation.give_up()
+
     def exit(self) -> tuple[str, ...]:
         """Let every task exit, last created first; return the effects that the kernel does not show.
 

@@ -9,13 +9,13 @@ If nothing drives the operations, as in programs without holds, all of this is s
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
 from typing import Any
 
-from greenlet import greenlet
+from greenlet import GreenletExit, greenlet
 
 from pfnlab.base.errors import Defect, machine_decides
 
@@ -80,6 +80,16 @@ class Operation:
 
     def __post_init__(self) -> None:
         self.run = greenlet(self.body)
+
+    def give_up(self) -> None:
+        """End it where it is, because nothing will resume it; its kernel is then useless.
+
+        The frames of a stopped greenlet, and all that they refer to, are never collected as garbage.
+        """
+        while self.run and not self.run.dead:
+            # Whatever its functions do on their way out, e.g. stop again.
+            with suppress(Exception):
+                self.run.throw(GreenletExit)
 
     def pause(self) -> None:
         """Return from within the operation to the driving code."""
