@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Generic, Protocol, TypeVar, get_args
 
 import msgspec
@@ -132,6 +133,8 @@ class Parted(msgspec.Struct, Generic[Way], omit_defaults=True, forbid_unknown_fi
             yield Change(*difference, times, lines(way))
 
 
+# Each step of a review asks for a few of the same.
+@cache
 def _key(words: tuple[str, ...]) -> str:
     return msgspec.json.encode(words).decode()
 
