@@ -203,14 +203,10 @@ class Scenes:
         self.program, self.runs = program, runs
         self.extents = Extents(runs, program)
         self.steps = max(len(run.steps) for run in runs)
-        # vfio-pci keeps its own mapping of the device while it is open; the program does not mention it.
-        self._driver_keeps = program.needs.vfio
 
     def of(self, run: Run, index: int) -> StateScene:
         """Return the scene of a step in one of the runs."""
-        kept = None
-        if not self._driver_keeps and index < len(run.steps):
-            kept = self._kept[self.runs.index(run)][index]
+        kept = self._kept[self.runs.index(run)][index] if index < len(run.steps) else None
         return scene_of(run, index, self.extents.devices, kept)
 
     def axes(self, width: float) -> Axes:
