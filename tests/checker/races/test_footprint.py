@@ -7,6 +7,7 @@ import pytest
 from pfnlab.checker.races import noting
 from pfnlab.checker.races.footprint import Parts
 from pfnlab.checker.races.turns import Ground, Live
+from pfnlab.checker.scopes.declared_fields import DECLARED
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.kernel.hw.pgtable import Page, PageTables
 from pfnlab.kernel.hw.tlb import Tlb
@@ -79,6 +80,17 @@ def test_what_changes_was_touched(done: int) -> None:
     touched, changed = Driven(done).next()
 
     assert changed <= touched
+
+
+@pytest.mark.parametrize("name", ["forking", "guests", *DECLARED[MmStruct].plain])
+def test_a_space_shows_what_changes_in_it(name: str) -> None:
+    """Within an operation, too."""
+    driven = Driven(3)
+    tree = driven.parts.names.index("tree 0")
+    before = driven.parts.value(tree)
+    setattr(driven.kernel.tasks["main"].mm, name, 7)
+
+    assert before != driven.parts.value(tree)
 
 
 def test_what_a_split_leaves_has_a_name() -> None:

@@ -1,4 +1,4 @@
-"""``state()`` of locks, tables, spaces, gathers and the book says everything that can change in them."""
+"""``state()`` of locks, tables, gathers and the book says everything that can change in them."""
 
 from __future__ import annotations
 
@@ -59,10 +59,6 @@ STATE: dict[type, dict[str, Any]] = {
     RwLock: {"_readers": 1, "_queue": [Waiter("t", write=True)], "written": True},
     Tlb: {"_entries": {512: RUN}},
     PageTables: {"_runs": [RUN], "_tables": {level: SpanSet.load([(0, 512)]) for level in TABLE_PAGES}},
-    MmStruct: {
-        **{"def_flags": 1, "locked_leak": 2, "forking": True, "stacks_shared": True, "visible": False},
-        **{"guests": 1, "_vmas": [a_vma()], "limit_as": 3, "limit_data": 4},
-    },
     TableLocks: {"_held": {PageTable(0, 1)}, "_queue": [TableWaiter("t", PageTable(0, 1))]},
     VmaLocks: {"_written": {a_vma(): None}, "_readers": {a_vma(): 1}, "_awaited": a_vma()},
     MmuGather: {
@@ -87,17 +83,10 @@ OTHER: dict[type, dict[str, str]] = {
     VmaLocks: {"_processors": "a way to others"},
     Tlb: {
         "flushed": "a counter",
-        "_aged": "as the accessed bit, no part of a state",
+        "_aged": "asked one by one, with seems_unused()",
         "_spared": "asked while a processor is held, where no state is kept",
     },
     PageTables: {"_starts": "follows from the runs"},
-    MmStruct: {
-        **dict.fromkeys(
-            ("tables", "mmap_lock", "vma_locks", "table_locks", "gathers", "lookups"), "they have their own"
-        ),
-        **{"kernel": "a way to others", "_starts": "follows from the VMAs"},
-        **dict.fromkeys(("tlb_gen", "tlb_flush_pending"), "counters of flushes and of gathers"),
-    },
     MmuGather: {
         **{"mm": "a way to others", "flushes": "a policy, and the same all along"},
         **{"_unlinks": "follows from the call", "_owned": "tells readers which flushes nothing needed"},
@@ -120,7 +109,6 @@ def objects() -> dict[type, Any]:
         mm.table_locks,
         mm.kernel.tasks["demo"].tlb,
         mm.tables,
-        mm,
         MmuGather(mm, "munmap"),
         mm.kernel.book,
     )

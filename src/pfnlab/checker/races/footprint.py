@@ -16,6 +16,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 from pfnlab.checker.races.noting import Note, notable, noting
+from pfnlab.checker.scopes.declared_fields import PLAIN
 from pfnlab.checker.scopes.modes import FrameReach, reaches
 from pfnlab.checker.scopes.moment import USED_VMA
 from pfnlab.checker.scopes.packing import Packing
@@ -114,7 +115,7 @@ class Parts:
         self.notice("")
 
     def _add_space(self, number: int, mm: MmStruct) -> None:
-        self._space_parts[id(mm)] = self._add(f"tree {number}", mm.state)
+        self._space_parts[id(mm)] = self._add(f"tree {number}", partial(_tree_value, mm))
         self._vma_parts[id(mm)] = self._add(f"VMAs {number}", lambda: self._vmas_value(mm))
         tables = self._add(f"tables {number}", lambda: self._tables_value(mm), mm.tables)
         self._reaching[tables] = lambda: (list(reaches(mm, mm.tables.entries, number)), [])
@@ -283,8 +284,7 @@ class Parts:
             self._name_or_value(self._anons, vma.anon_vma),
             self._name_or_value(self._contexts, vma.pfnmap),
         )
-        place = vma.start, vma.end, vma.pgoff
-        return *place, vma.flags, vma.page_prot, file, anon, context, vma.freed
+        return vma.start, vma.end, PLAIN[Vma](vma), file, anon, context, vma.freed
 
     @staticmethod
     def _name_or_value(table: dict[int, _NamedObject], value: Any) -> Any:
@@ -322,7 +322,7 @@ class Parts:
                 (
                     *(
                         name,
-                        mm.state(),
+                        _tree_value(mm),
                         self._vmas_value(mm),
                         self._tables_value(mm),
                         mm.tlb_flush_pending,
@@ -377,4 +377,8 @@ def _values(table: dict[int, _NamedObject], value: Callable[[Any], Any]) -> Any:
 
 
 def _page_value(page: Page) -> Any:
-    return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty, page.batched, page.maker
+    return page.value, PLAIN[Page](page), page.batched, page.maker
+
+
+def _tree_value(mm: MmStruct) -> Any:
+    return PLAIN[MmStruct](mm), mm.forking, mm.guests, [(vma.start, vma.end) for vma in mm.vmas]

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from pfnlab.base.units import PfnRange
+from pfnlab.checker.scopes.declared_fields import PLAIN
 from pfnlab.checker.scopes.naming import AreaNames, Naming, at_page, joined, task_name
 from pfnlab.checker.scopes.packing import Packing, Unpacking
 from pfnlab.kernel.hw.cachemode import CacheMode
@@ -69,7 +70,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True)
             ]
         ),
         _reverse_map(kernel, packing, naming),
-        tuple([(0 if naming else page.value, page.mapcount, *_page_flags(page)) for page in packing.pages]),
+        tuple([(0 if naming else page.value, page.batched, PLAIN[Page](page)) for page in packing.pages]),
         None
         if naming is not None or not counts
         else (
@@ -109,9 +110,11 @@ def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
 def _translations(
     task: Task, packing: Packing, names: AreaNames | None, *, sort: bool
 ) -> tuple[tuple[int, ...], ...]:
-    """The translations on *task*'s processor; sorted if *sort* is set, because their order has no effect."""
-    moved = names.moved if names is not None else _UNMOVED
-    runs = [packing.run(run, moved) for run in task.tlb.state()]
+    """The translations on *task*'s processor, and whether each seems unused; sorted if *sort* is set, because
+    their order has no effect.
+    """
+    moved, tlb = names.moved if names is not None else _UNMOVED, task.tlb
+    runs = [(*packing.run(run, moved), tlb.seems_unused(run.start)) for run in tlb.state()]
     return tuple(sorted(runs) if sort else runs)
 
 
@@ -145,10 +148,6 @@ def _book_value(book: MemtypeBook, naming: Naming | None) -> tuple[tuple[BookRow
     return tuple(entries), tuple(ram_types), tuple(direct_map)
 
 
-def _page_flags(page: Page) -> tuple[bool, ...]:
-    return page.exclusive, page.anonymous, page.dirty, page.batched
-
-
 def _policies_and_drivers(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:
     """The data of policies and drivers, in the order in which :func:`thaw` reads it."""
     return (
@@ -176,15 +175,15 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
     for space in spaces:
         unpacking.space(space)
     vmas = unpacking.vmas
-    files = [vma[5] for space in spaces for vma in space[-1]]
+    files = [file for space in spaces for _, _, _, file, _ in space[-1]]
     for vma, file in zip(vmas, files, strict=True):
         if file is not None:
             vma.file = unpacking.unpack(file)
     for place, (number, translations) in enumerate(tasks):
         comm, pid = exact[0][place] if exact else (task_name(place), _FIRST_PID + place)
         task = kernel.tasks[comm] = Task(comm, pid, unpacking.mms[number])
-        for run in translations:
-            task.tlb.fill(unpacking.run(run))
+        for *run, unused in translations:
+            task.tlb.fill(unpacking.run(run), unused=unused)
     kernel.next_pid = _FIRST_PID + len(tasks)
     kernel.current = next(iter(kernel.tasks.values()), None)
     kernel.i_mmap = [vmas[number] for number in i_mmap]
@@ -243,21 +242,14 @@ def _space(
     if join:
         rows = joined(rows)
     return (
-        *(mm.limit_as, mm.limit_data),
-        *(mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible),
+        PLAIN[MmStruct](mm),
         tuple(spans),
         tuple(rows),
         tuple(
             [
                 (
-                    *(
-                        at_page(vma.start, moved),
-                        at_page(vma.end - 1, moved) + 1,
-                        vma.pgoff,
-                        vma.flags,
-                        vma.page_prot,
-                    ),
-                    *(None if vma.file is None else file(vma.file), anon(vma.anon_vma), vma.mempolicy),
+                    *(at_page(vma.start, moved), at_page(vma.end - 1, moved) + 1, PLAIN[Vma](vma)),
+                    *(None if vma.file is None else file(vma.file), anon(vma.anon_vma)),
                 )
                 for vma in vmas
             ]

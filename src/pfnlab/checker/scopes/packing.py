@@ -9,6 +9,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from pfnlab.base.errors import Undecided
+from pfnlab.checker.scopes.declared_fields import restore
 from pfnlab.checker.scopes.naming import KEPT_BITS, EntryRow, Naming, at_page
 from pfnlab.checker.search.model import UnmetError
 from pfnlab.kernel.hw.pgtable import EntryRun, Page
@@ -185,9 +186,9 @@ class Unpacking:
         self._anons: dict[int, AnonVma] = {}
         self._objects: list[Any] = []
         self._pages: list[Page] = []
-        for value, mapcount, exclusive, anonymous, dirty, batched in pages:
-            page = Page(value, anonymous=anonymous)
-            page.mapcount, page.exclusive, page.dirty = mapcount, exclusive, dirty
+        for value, batched, plain in pages:
+            page = Page(value)
+            restore(page, plain)
             if batched:
                 kernel.mlock_batch.add(page)
             self._pages.append(page)
@@ -196,13 +197,13 @@ class Unpacking:
         """Add an address space; files and the memory of trackers come later."""
         mm = MmStruct(self.kernel)
         self.mms.append(mm)
-        mm.limit_as, mm.limit_data, *space_flags, tables, runs, vmas = space
-        mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible = space_flags
+        plain, tables, runs, vmas = space
+        restore(mm, plain)
         mm.tables.load([self.run(run) for run in runs], tables)
         new_vmas = []
-        for start, end, pgoff, flags, prot, _, anon, mempolicy in vmas:
-            vma = Vma(mm, start, end, pgoff=pgoff, flags=flags, page_prot=prot, file=None)
-            vma.mempolicy = mempolicy
+        for start, end, vma_plain, _, anon in vmas:
+            vma = Vma(mm, start, end, pgoff=0, flags=0, page_prot=0, file=None)
+            restore(vma, vma_plain)
             new_vmas.append(vma)
             if anon >= 0:
                 vma.anon_vma = self.anon(anon)

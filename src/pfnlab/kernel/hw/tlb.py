@@ -33,10 +33,13 @@ class Tlb:
         """True if page *vpn* has a translation, whatever access it allows."""
         return vpn in self._entries
 
-    def fill(self, entry: EntryRun) -> None:
-        """Cache the one-page *entry* that a walk found."""
+    def fill(self, entry: EntryRun, *, unused: bool = False) -> None:
+        """Cache the one-page *entry* that a walk found.
+
+        :param unused: whether the entry has since lost its accessed mark
+        """
         self._entries[entry.start] = entry
-        self._aged.discard(entry.start)
+        (self._aged.add if unused else self._aged.discard)(entry.start)
         self._spared.discard(entry.start)
 
     def age(self, tables: PageTables) -> None:

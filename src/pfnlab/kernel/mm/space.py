@@ -83,15 +83,6 @@ class MmStruct:
         """All VMAs in address order, read-only."""
         return self._vmas
 
-    def state(self) -> tuple[object, ...]:
-        """Its state, not including its components: tables, locks, gathers and lookups."""
-        return (
-            (self.limit_as, self.limit_data),
-            (self.def_flags, self.locked_leak, self.forking, self.stacks_shared),
-            (self.guests, self.visible),
-            [(vma.start, vma.end) for vma in self._vmas],
-        )
-
     def start_write(self, *vmas: Vma) -> None:
         """vma_start_write: take the VMAs' own locks, waiting for whoever holds them (S8.3.9a)."""
         self.vma_locks.write(vmas)
