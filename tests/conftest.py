@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hung
 import pytest
+import spreading
 from _pytest.terminal import TerminalReporter
 from budgets import beyond, budgets_of, taken
 from comparing import COMPARED, NEWS
@@ -44,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A worker of pytest-xdist has it set: output would be that of a terminal.
     os.environ.pop("COLUMNS", None)
     config.pluginmanager.register(hung)
+    config.pluginmanager.register(spreading)
     config.addinivalue_line("markers", "lab: needs kernels and QEMU")
     config.addinivalue_line("markers", "target(name): runs with `make test-NAME` alone (targets.py)")
     budgets_of(config.getoption("--budgets"))
