@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.hunt.meeting.bug_run import held_answer, is_as_expected, program_file, shown_program
+from pfnlab.hunt.meeting.bug_run import held_answer, is_as_expected, program_file, row_words
 from pfnlab.kernel.bugs.known_bugs import Bug
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program
@@ -76,10 +76,9 @@ def _shown(bug: Bug) -> Iterator[KernelWord]:
         kernels = [
             msgspec.structs.replace(run, machine=f"{_KERNEL}{version}") for version, run in _runs_of(golden)
         ]
-        shown = shown_program(bug, row, program, [*models, *kernels])
-        for machine in shown.machines[len(models) :]:
-            version = machine.machine.removeprefix(_KERNEL)
-            yield KernelWord(row.program, version, machine.word, machine.expected)
+        words = row_words(bug, row, [*models, *kernels])[len(models) :]
+        for kernel, (word, expected) in zip(kernels, words, strict=True):
+            yield KernelWord(row.program, kernel.machine.removeprefix(_KERNEL), word, expected)
 
 
 def _held(bug: Bug) -> Iterator[KernelWord]:

@@ -73,7 +73,9 @@ class ReachedModes:
             for run in ptes:
                 meets = run.task == process and run.span.meets(first)
                 for one in self._reaches(run, process) if meets else ():
-                    yield from (page for page in _single_pages(one) if page.start == first.start)
+                    at = first.start - one.start
+                    if at < one.frames.nr:
+                        yield _page(one, at)
                     return
 
     def _reached_free(self, process: str, span: Span, step: Step) -> str:
@@ -108,8 +110,9 @@ def _shown(ptes: Sequence[PteSeen], process: str, page: Span) -> Span | None:
 
 
 def _single_pages(one: FrameReach) -> Sequence[FrameReach]:
+    return [_page(one, at) for at in range(one.frames.nr)]
+
+
+def _page(one: FrameReach, at: int) -> FrameReach:
     frames = one.frames
-    return [
-        one._replace(start=one.start + at, frames=type(frames)(frames.start + at, frames.start + at + 1))
-        for at in range(frames.nr)
-    ]
+    return one._replace(start=one.start + at, frames=type(frames)(frames.start + at, frames.start + at + 1))

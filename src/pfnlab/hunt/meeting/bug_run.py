@@ -252,6 +252,17 @@ def program_file(name: str) -> Path:
     return path
 
 
+def row_words(bug: Bug, row: ShownBy, runs: Sequence[Run]) -> list[tuple[ShownWord, str]]:
+    """Return, for each of *runs*, the word for it and the one that the dates of *bug* imply.
+
+    :param runs: the first two are from the machines in *row*
+    """
+    before, after, *_ = runs
+    sign = sign_of(before, after, row.field)
+    words = [_word_of_kind(bug, sign_word(sign, before, after, run)) for run in runs]
+    return [(word, _expected_word(bug, row, run)) for word, run in zip(words, runs, strict=True)]
+
+
 def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> ShownProgram:
     """The sign between the first two of *runs*, which are from the machines in *row*, and the word for each
     run.
@@ -277,12 +288,12 @@ def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run])
             ShownMachine(
                 machine=run.machine,
                 kernel=run.kernel,
-                word=_word_of_kind(bug, sign_word(sign, before, after, run)),
-                expected=_expected_word(bug, row, run),
+                word=word,
+                expected=expected,
                 answers=() if step is None else _answers(run, step, fields),
                 violated=names,
             )
-            for run, names in zip(runs, violated, strict=True)
+            for run, names, (word, expected) in zip(runs, violated, row_words(bug, row, runs), strict=True)
         ),
     )
 
