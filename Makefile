@@ -254,12 +254,12 @@ pages: .venv/.test
 	@$(BIN)/python tools/write_schemas.py --write
 
 # Every benchmark three times, kept in evidence/benchmarks/history.jsonl; and what got slower since another commit, where
-# this one is measured first if it was not.
+# this one is measured first if it was not. With BASE=COMMIT or a checkout, commands of both in turn: LONG=1 for more.
 bench: .venv/.test
 	@$(BIN)/python -m evidence.benchmarks
 
 bench-compare: .venv/.test
-	@$(BIN)/python -m evidence.benchmarks compare --measure
+	@$(BIN)/python -m evidence.benchmarks $(if $(BASE),against $(BASE) $(if $(LONG),--long),compare --measure)
 
 fmt-check: .venv/.test
 	$(BIN)/pfnlab fmt --check litmus/*/*.pfn

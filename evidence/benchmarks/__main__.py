@@ -3,11 +3,13 @@
     python -m evidence.benchmarks [run] [NAME...] [--times N] [--quick] [--history FILE]
     python -m evidence.benchmarks compare [NAME...] [--measure] [--since COMMIT] [--floor PART]
         [--history FILE]
+    python -m evidence.benchmarks against BASE [COMMAND...] [--times N] [--long]
 
 Every benchmark runs several times, so that its figures show their current spread on this machine. A
 slowdown that exceeds both that spread and the floor is reported, and the exit code is 1. With --measure,
 benchmarks that have not been run at this commit on such a machine are run first, so that the comparison is
-about this tree.
+about this tree. `against` runs commands in turn with those of another commit or checkout, and prints ratios;
+it records nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from measuring import show
+from measuring.against_base import against_base
 from measuring.figures import RECORD, recorded
 from measuring.history import (
     FLOOR,
@@ -109,7 +112,10 @@ def main(words: Sequence[str] | None = None) -> int:
         prog="python -m evidence.benchmarks", description="Benchmarks and their history."
     )
     parser.add_argument(
-        "words", nargs="*", metavar="[run] NAME... | compare NAME...", help="what to do; all without names"
+        "words",
+        nargs="*",
+        metavar="[run] NAME... | compare NAME... | against BASE COMMAND...",
+        help="what to do; all without names",
     )
     parser.add_argument("--history", type=Path, default=HISTORY, metavar="FILE", help="JSON lines")
     parser.add_argument("--times", type=int, default=TIMES, metavar="N", help="so many runs of each")
@@ -117,7 +123,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--measure", action="store_true", help="first run what was not run at this commit")
     parser.add_argument("--since", metavar="COMMIT", help="compare with this commit, not with the last other")
     parser.add_argument("--floor", type=float, default=FLOOR, metavar="PART", help="never tell less: 0.05")
+    parser.add_argument("--long", action="store_true", help="against: more programs, pieces and depth")
     chosen = parser.parse_args(words)
+    if chosen.words[:1] == ["against"]:
+        return _against(chosen)
     comparing = chosen.words[:1] == ["compare"]
     wanted = chosen.words[1:] if comparing or chosen.words[:1] == ["run"] else chosen.words
     unknown = [name for name in wanted if name not in names()]
@@ -134,6 +143,18 @@ def main(words: Sequence[str] | None = None) -> int:
     if chosen.measure:
         parser.error("--measure goes with compare: a run is measured anyway")
     return _run_all(wanted or _with_quick(chosen.quick), chosen.times, chosen.history, quick=chosen.quick)
+
+
+def _against(chosen: argparse.Namespace) -> int:
+    """Measure commands against another tree; return the exit code."""
+    try:
+        if len(chosen.words) < 2:
+            raise RuntimeError("against what? Write a commit, or a checkout with .venv")
+        against_base(chosen.words[1], chosen.words[2:], chosen.times, long=chosen.long)
+    except RuntimeError as trouble:
+        print(f"benchmarks: {trouble}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _compare(chosen: argparse.Namespace, wanted: Sequence[str]) -> int:

@@ -3,10 +3,7 @@ in memory.
 
 A kind is a vocabulary of the fuzzer. All processors hunt; booting, repeating and shrinking are included.
 
-    python evidence/benchmarks/hunts.py [KIND...] [--on SERIES] [--programs N] [--rounds N] [--against TREE]
-
-With --against, another source tree of pfnlab alternates with this one. Each draws its own programs from the
-same seed, and has its own known findings.
+    python evidence/benchmarks/hunts.py [KIND...] [--on SERIES] [--programs N] [--rounds N]
 """
 
 from __future__ import annotations
@@ -22,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from measuring import busy, show
-from measuring.paired import AGAINST, SERVE, against, serve
 
 KINDS = {
     "plain": (),
@@ -38,17 +34,21 @@ _TREE = Path(__file__).parents[2]
 _LIMIT = 3600.0
 
 
+def words_of(kind: str, series: str, programs: int, tree: str) -> list[str]:
+    """The arguments of a hunt; *tree* has the known findings."""
+    words = ["fuzz", "--on", f"model:{series}", "--on", f"qemu:{series}", *KINDS[kind]]
+    words += ["--seed", str(SEED), "--programs", str(programs), "--look", "memory"]
+    return [*words, "--known", f"{tree}/evidence/findings", "--jobs", str(os.cpu_count()), "--json"]
+
+
 def seconds_each(kinds: Sequence[str], series: str, programs: int) -> dict[str, float]:
-    """Return seconds per compared program of each kind, with this process's sources.
+    """Return seconds per compared program of each kind.
 
     :raises RuntimeError: if a hunt failed; findings are not a failure
     """
-    tree = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0]).parent
     took = {}
     for kind in kinds:
-        words = ["fuzz", "--on", f"model:{series}", "--on", f"qemu:{series}", *KINDS[kind]]
-        words += ["--seed", str(SEED), "--programs", str(programs), "--look", "memory"]
-        words += ["--known", str(tree / "evidence" / "findings"), "--jobs", str(os.cpu_count()), "--json"]
+        words = words_of(kind, series, programs, str(_TREE))
         with tempfile.TemporaryDirectory() as found:
             begin = time.perf_counter()
             done = subprocess.run(
@@ -73,22 +73,13 @@ def main() -> None:
     parser.add_argument("--on", default=SERIES, metavar="SERIES")
     parser.add_argument("--programs", type=int, default=PROGRAMS, metavar="N")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N")
-    parser.add_argument(AGAINST, type=Path, default=_TREE, metavar="TREE", help="takes turns with this one")
-    parser.add_argument(SERVE, action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.serve:
-        serve(lambda: seconds_each(asked.kinds, asked.on, asked.programs))
-        return
+    os.environ["PYTHONPATH"] = str(_TREE / "src")
+    rounds = [seconds_each(asked.kinds, asked.on, asked.programs) for _ in range(asked.rounds)]
+    best = {kind: min(one[kind] for one in rounds) for kind in asked.kinds}
+    rows = [[kind, f"{1 / seconds:.1f}/s", f"{1e3 * seconds:.0f} ms"] for kind, seconds in best.items()]
     title = f"a compared program, {asked.programs} of each kind, model:{asked.on} and qemu:{asked.on}"
-    if asked.against != _TREE:
-        arguments = [*asked.kinds, "--on", asked.on, "--programs", str(asked.programs)]
-        against(Path(__file__), _TREE, asked.against, title=title, number=asked.rounds, arguments=arguments)
-    else:
-        os.environ["PYTHONPATH"] = str(_TREE / "src")
-        rounds = [seconds_each(asked.kinds, asked.on, asked.programs) for _ in range(asked.rounds)]
-        best = {kind: min(one[kind] for one in rounds) for kind in asked.kinds}
-        rows = [[kind, f"{1 / seconds:.1f}/s", f"{1e3 * seconds:.0f} ms"] for kind, seconds in best.items()]
-        show(title, ["", "programs", "each"], rows)
+    show(title, ["", "programs", "each"], rows)
     print(busy())
 
 

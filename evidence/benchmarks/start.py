@@ -3,9 +3,9 @@
 The kernel's guest resumes from a state saved at its first boot. A run before the first round ensures that
 this state exists and that every module is compiled, as after an installation.
 
-    python evidence/benchmarks/start.py [--rounds N] [--kernel SERIES] [--against TREE]
+    python evidence/benchmarks/start.py [--rounds N] [--kernel SERIES]
 
-With --against, another source tree of pfnlab alternates with this one. Without --kernel, no guest is started.
+Without --kernel, no guest is started.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from measuring import busy, show
-from measuring.paired import AGAINST, SERVE, against, serve
 
 ROUNDS = 7
 PROGRAM = "munmap-middle"
@@ -48,7 +47,7 @@ def commands(kernel: str | None) -> dict[str, list[str]]:
 
 
 def seconds_of(arguments: Sequence[str]) -> tuple[float, float]:
-    """Return a command's elapsed and processor seconds, with this process's sources.
+    """Return a command's elapsed and processor seconds.
 
     :raises RuntimeError: if it fails
     """
@@ -88,9 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="so many of each")
     parser.add_argument("--kernel", metavar="SERIES", help="also a program on this kernel")
-    parser.add_argument(AGAINST, type=Path, metavar="TREE", help="another source tree, which takes turns")
     parser.add_argument("--quick", action="store_true", help="one round, for tests")
-    parser.add_argument(SERVE, action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         # Compile each module once, whatever the environment, without writing files into a tree.
@@ -100,26 +97,11 @@ def main() -> None:
 
 
 def _measure(chosen: argparse.Namespace) -> None:
-    if chosen.serve:
-        serve(lambda: measure(chosen.kernel))
-        return
     number = 1 if chosen.quick else chosen.rounds
-    if chosen.against is not None:
-        against(
-            Path(__file__),
-            _TREE,
-            chosen.against,
-            title="from the start of a command to its end",
-            number=number,
-            arguments=["--kernel", chosen.kernel] if chosen.kernel else [],
-        )
-    else:
-        os.environ["PYTHONPATH"] = str(_TREE / "src")
-        rounds = [measure(chosen.kernel) for _ in range(number + 1)][1:]
-        rows = [
-            [name, f"{1e3 * statistics.median(one[name] for one in rounds):.0f} ms"] for name in rounds[0]
-        ]
-        show("from the start of a command to its end", ["command", "median"], rows)
+    os.environ["PYTHONPATH"] = str(_TREE / "src")
+    rounds = [measure(chosen.kernel) for _ in range(number + 1)][1:]
+    rows = [[name, f"{1e3 * statistics.median(one[name] for one in rounds):.0f} ms"] for name in rounds[0]]
+    show("from the start of a command to its end", ["command", "median"], rows)
     print(busy())
 
 

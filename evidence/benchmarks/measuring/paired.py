@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from measuring import show
 
@@ -81,10 +82,22 @@ def serve(measure: Callable[[], Mapping[str, float]]) -> None:
         print(json.dumps(measure()), file=answers, flush=True)
 
 
-def rounds_in_turn(workers: Mapping[str, Worker], number: int) -> dict[str, list[dict[str, float]]]:
-    """Run *number* rounds of each, in alternating order; the first, a warm-up, is dropped."""
+class Measured(Protocol):
+    """A subject that is measured in rounds."""
+
+    def round(self) -> dict[str, float]:
+        """Measure one round; return the figures by name."""
+
+
+def rounds_in_turn(
+    workers: Mapping[str, Measured], number: int, *, warm: bool = True
+) -> dict[str, list[dict[str, float]]]:
+    """Run *number* rounds of each, in alternating order.
+
+    :param warm: whether a round that is dropped comes first
+    """
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
-    for at in range(number + 1):
+    for at in range(0 if warm else 1, number + 1):
         for name in list(workers)[:: 1 if at % 2 else -1]:
             seconds = workers[name].round()
             if at:
@@ -92,8 +105,18 @@ def rounds_in_turn(workers: Mapping[str, Worker], number: int) -> dict[str, list
     return rounds
 
 
-def table(rounds: Mapping[str, Sequence[Mapping[str, float]]]) -> list[list[str]]:
-    """Return, for every figure, both medians, and the median, smallest and largest ratio in a round."""
+def milliseconds(seconds: float) -> str:
+    """A time as a cell of a table."""
+    return f"{1e3 * seconds:.2f} ms"
+
+
+def table(
+    rounds: Mapping[str, Sequence[Mapping[str, float]]], cell: Callable[[float], str] = milliseconds
+) -> list[list[str]]:
+    """Return, for every figure, both medians, and the median, smallest and largest ratio in a round.
+
+    :param cell: a figure as text, with its unit
+    """
     here, other = rounds[HERE], rounds[OTHER]
     rows = []
     for name in here[0]:
@@ -102,7 +125,7 @@ def table(rounds: Mapping[str, Sequence[Mapping[str, float]]]) -> list[list[str]
         rows.append(
             [
                 name,
-                *(f"{1e3 * middle:.2f} ms" for middle in middles),
+                *map(cell, middles),
                 f"{statistics.median(ratios):.2f}",
                 f"{min(ratios):.2f} to {max(ratios):.2f}",
             ]
