@@ -20,11 +20,13 @@ from targets import TARGET, TARGETS, is_left_out, target_of
 #: Where the differences of kernels nobody met are listed.
 NEWS_FILE = Path(__file__).parents[1] / "build" / "news.txt"
 
-# One commit is one answer: the examples of a property are the same each time, but with `make test-random`,
-# and no test fails for being slow. A folder that examples share is written by each anew.
+# One commit is one answer: the examples of a property are the same each time, and fewer, but with
+# `make test-random`, and no test fails for being slow. A folder that examples share is written by each anew.
+RANDOM = "PFNLAB_RANDOM" in os.environ
 settings.register_profile(
     "same each time",
-    derandomize="PFNLAB_RANDOM" not in os.environ,
+    derandomize=not RANDOM,
+    max_examples=100 if RANDOM else 40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -33,13 +33,16 @@ ROOT = Path(__file__).parents[2]
 MIDDLE = "litmus/unmapping/munmap-middle.pfn"
 PATH = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0alu"
 
+#: Two kernels, and the folder of a few programs that differ on them.
+LOCKED = ("6.12.107", "6.12.117", "--litmus", "litmus/locking")
+
 #: A command for every verb that needs no kernel.
 COMMANDS = {
     "run": ("run", MIDDLE, "--on", "model:6.1", "--on", "model:7.3", "--json"),
     "fmt": ("fmt", "--check", "--format", "json", MIDDLE),
     "check": ("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json"),
     "bisect": ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--json"),
-    "kernels diff --model": ("kernels", "diff", "--model", "6.12.107", "6.12.117", "--json"),
+    "kernels diff --model": ("kernels", "diff", "--model", *LOCKED, "--json"),
     "review": ("review", "mseal=off", "--seconds", "0", "--json"),
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 from asking import Ask
 from for_each import for_each
 
 _LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
+
+#: Programs enough for a page of differences.
+FORKS = Path(__file__).parents[2] / "litmus" / "fork"
 
 #: Commands that print lists, entries and answers.
 COMMANDS = [
@@ -21,7 +25,7 @@ COMMANDS = [
         "policies show 6.1 7.3",
     ),
     *("discussions list", "discussions list --claims", "discussions show T2", "discussions show R11"),
-    *("check --on model:6.1 --scope small --depth 3", "kernels diff 6.1 6.12 --model"),
+    *("check --on model:6.1 --scope small --depth 3", f"kernels diff 6.1 6.12 --model --litmus {FORKS}"),
     *(f"explain {shlex.quote(_LINE)} --kernel 6.1.85", f"explain {shlex.quote(_LINE)} --long"),
 ]
 

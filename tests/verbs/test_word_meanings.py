@@ -51,7 +51,7 @@ def test_a_word_that_is_not_known_has_none() -> None:
 
 def test_every_known_word_has_a_meaning() -> None:
     """So no proposal leads nowhere."""
-    assert [] == [word for word in known_words()[::7] if not meanings(word)]
+    assert [] == [word for word in known_words()[::29] if not meanings(word)]
 
 
 def test_a_section_has_its_steps_and_a_step_its_text() -> None:

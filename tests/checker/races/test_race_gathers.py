@@ -35,25 +35,25 @@ STAYS = [word for word in BY_WORD if not word.startswith("Munmap")]
 CLEARED = [word for word in STAYS if not word.startswith("Mprotect")]
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("flush", "told_free"),
     [
-        ("none", "violated"),
-        ("force_v1", "violated"),
-        ("force_respin_a", "violated"),
-        ("force_respin_b", "holds"),
-        ("first_vma", "violated"),
-        ("any_vma", "holds"),
-        ("gather_v1", "violated"),
-        ("gather_v2", "holds"),
-        ("gather_v2_junk", "holds"),
-        ("gather_v3", "violated"),
-        ("gather_draft", "violated"),
-        ("gather_v4", "violated"),
-        ("gather_v5", "violated"),
-        ("end_vma", "holds"),
-        ("free_vmas", "holds"),
-        ("fullmm", "holds"),
+        *(("none", "violated"), ("first_vma", "violated"), ("any_vma", "holds"), ("end_vma", "holds")),
+        *(("gather_v4", "violated"), ("gather_v5", "violated"), ("free_vmas", "holds")),
+        *(
+            pytest.param(*row, marks=pytest.mark.target("long"))
+            for row in (
+                ("force_v1", "violated"),
+                ("force_respin_a", "violated"),
+                ("force_respin_b", "holds"),
+                ("gather_v1", "violated"),
+                ("gather_v2", "holds"),
+                ("gather_v2_junk", "holds"),
+                ("gather_v3", "violated"),
+                ("gather_draft", "violated"),
+                ("fullmm", "holds"),
+            )
+        ),
     ],
 )
 def test_flush_placements_with_groups_and_mixed_maps(flush: str, told_free: str) -> None:

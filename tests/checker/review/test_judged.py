@@ -119,7 +119,14 @@ def answers(design: str) -> object:
     return found.states, ways, found.same, found.costs, found.changes
 
 
-@for_each("design", ["7.3,tracker=vm_pat", "7.3,flush=first_vma", "6.1,config={}"])
+@pytest.mark.parametrize(
+    "design",
+    [
+        "7.3,tracker=vm_pat",
+        pytest.param("7.3,flush=first_vma", marks=pytest.mark.target("long")),
+        "6.1,config={}",
+    ],
+)
 def test_what_is_remembered_changes_no_answer(design: str, tmp_path: Path) -> None:
     """A review says the same if each state is judged and each end runs anew."""
     file = tmp_path / "config"

@@ -24,12 +24,9 @@ from pfnlab.kernel.policies.trackers.no_partial import NoPartial
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: Scopes that end, and policies with which they do; the larger ones, and more policies, take longer.
-ENDING = [
-    (machine, name)
-    for machine in ("7.2", "7.2,tracker=exact", "6.12")
-    for name in ("ends_modes", "ends_vfio")
-]
+ENDING = [("7.2,tracker=exact", "ends_modes"), ("6.12", "ends_modes"), ("7.2", "ends_vfio")]
 ENDING_LATER = [
+    *(("7.2", "ends_modes"), ("7.2,tracker=exact", "ends_vfio"), ("6.12", "ends_vfio")),
     *((machine, "ends_forks") for machine in ("7.2", "7.2,tracker=exact", "6.12")),
     *((machine, "ends_leaf") for machine in ("7.2", "7.2,tracker=exact", "6.12")),
     *((machine, "ends_driver") for machine in ("7.2", "7.2,tracker=exact", "7.2,tracker=per_vma")),

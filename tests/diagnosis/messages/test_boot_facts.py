@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from for_each import for_each
 
 from pfnlab.diagnosis.messages import boot_facts
@@ -44,11 +45,11 @@ def bridges(count: int) -> list[bytes]:
     return [*lines, b"pci 0000:09:00.0: BAR 0 [mem size 0x1000]: failed to assign\n"]
 
 
-def test_what_is_forgotten_is_said() -> None:
+def test_what_is_forgotten_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first bridge is no bridge any more where too many follow."""
-    most = boot_facts.MOST_DEVICES
+    monkeypatch.setattr(boot_facts, "MOST_DEVICES", 40)
 
-    few, many = explain(bridges(most)), explain(bridges(most + 1))
+    few, many = explain(bridges(40)), explain(bridges(41))
 
     assert [0, 1] == [len(found.events[0].unsure) for found in (few, many)]
 

@@ -199,13 +199,15 @@ CHAIN = "area a: 16 pages\n" + "".join(
 )
 
 
-@pytest.mark.parametrize(("base", "differing"), [(NEW, 0), (OLD, 4)])
+@pytest.mark.parametrize(("base", "differing"), [(NEW, 0), (OLD, 3)])
 def test_kernels_cost_the_same_or_not(monkeypatch: pytest.MonkeyPatch, base: str, differing: int) -> None:
     """A kernel against itself is equal; one that flushes for every mapping differs in every cost."""
     munmap = MeasuredOperation("munmap", load_text(HEADER + CHAIN + "munmap a[0:16]\n"), True)
     monkeypatch.setattr(measuring, "measured_operations", lambda: [munmap])
+    # Eight processors are emulated by one.
+    monkeypatch.setattr(measuring, "PROCESSORS", (2, 4))
 
     costs, unmeasured = measured_costs(bootable(base), bootable(NEW), seconds=300)
 
-    assert (4, ()) == (len(costs), unmeasured)
+    assert (3, ()) == (len(costs), unmeasured)
     assert differing == sum(one.differs for one in costs)

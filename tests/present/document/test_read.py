@@ -187,7 +187,7 @@ def test_each_value_of_a_result_may_be_another(tmp_path: Path, name: str) -> Non
     that could act."""
     path = tmp_path / "result.json"
     refused = shown = 0
-    for place, value, text in mutations(sample_contents()[name], 700):
+    for place, value, text in mutations(sample_contents()[name], 300):
         path.write_text(text, encoding="utf-8")
         try:
             parts = [part_of(result) for result in read_results([path])]
