@@ -23,7 +23,7 @@ BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end
 #: it.
 WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "base": (
-        ("base.units", "base.version", "base.spelling"),
+        ("base.units", "base.version", "base.spelling", "base.part_times"),
         ("base.errors", "base.trace", "base.inert", "base.memory_limit"),
         ("base.path_walk",),
         ("base.whole_file",),

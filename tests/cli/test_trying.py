@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "litmus" / "middle.pfn").write_text(MIDDLE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pfnlab.hunt.meeting.trial.kernel_of_tree", build)
+    monkeypatch.setattr("pfnlab.lab.building.build.check_patches", lambda *_, say: None)
     monkeypatch.setattr("pfnlab.lab.running.qemu_machine.QemuMachine", Guest)
     monkeypatch.setattr("pfnlab.hunt.meeting.measured_costs.measured_costs", measured)
     monkeypatch.setattr(holding, "walker_programs", dict)
@@ -222,6 +224,21 @@ def test_a_patch_without_a_policy_is_reviewed_on_two_kernels(
     assert "## The review of the patch\n" in report
     assert "munmap of 1 page 100 instructions 120 1.20" in " ".join(report.split())
     assert "not measured: fork: the time was up" in report
+
+
+def test_each_part_has_its_seconds(ask: Ask, tree: Path, idea: Path) -> None:
+    """In JSON, and in the report, which tells the first finding from the start on."""
+    (tree / "patched").write_text("7.2,flush=none")
+
+    told = ask("try", tree, "--like", "7.2", "--patch", idea, "--json").out
+    Path("result.json").write_text(told)
+    ask("report", "result.json", "-o", "report.md")
+
+    assert ["unpack", "ask", "measure"] == [*json.loads(told)["seconds"]]
+    (line,) = (line for line in Path("report.md").read_text().splitlines() if line.startswith("- time: "))
+    assert re.fullmatch(
+        r"- time: unpack \d+\.\d s, ask \d+\.\d s, measure \d+\.\d s; first finding after \d+ s", line
+    )
 
 
 def test_a_review_without_time_is_undecided(ask: Ask, tree: Path, idea: Path) -> None:

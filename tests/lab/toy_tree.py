@@ -14,10 +14,12 @@ tinyconfig:
 	@printf 'CONFIG_64BIT=y\\n# CONFIG_NET is not set\\n' > $(O)/.config
 olddefconfig:
 	@grep -v -w -F -f absent $(O)/.config > $(O)/.new; mv $(O)/.new $(O)/.config
-bzImage:
-	@echo '  CC      mm/memory.o'
-	@echo '  CC      mm/vma.o'
-	@! grep -n '#error' mm/memory.c || { echo "mm/memory.c:1:2: error: #error wrong"; exit 1; }
+$(O)/mm/%.o: mm/%.c
+	@echo '  CC      mm/$*.o'
+	@! grep -n '#error' $< || { echo "$<:1:2: error: #error wrong"; exit 1; }
+	@mkdir -p $(O)/mm
+	@cp $< $@
+bzImage: $(O)/mm/memory.o $(O)/mm/vma.o
 	@mkdir -p $(O)/arch/x86/boot
 	@cat image mm/memory.c > $(O)/arch/x86/boot/bzImage
 	@gcc -nostdlib -static -no-pie -o $(O)/vmlinux vmlinux.c
@@ -65,6 +67,7 @@ def toy_tree(folder: Path, absent: tuple[str, ...] = ("CONFIG_NOTHING",)) -> Pat
     (folder / "Makefile").write_text(MAKEFILE)
     (folder / "absent").write_text("".join(f"{option}\n" for option in absent))
     (folder / "mm" / "memory.c").write_text("int first;\nint last;\n")
+    (folder / "mm" / "vma.c").write_text("int first;\nint last;\n")
     (folder / "image").write_bytes(image())
     (folder / "vmlinux.c").write_text("void vm_area_dup(void) {}\nvoid _start(void) {}\n")
     return folder

@@ -29,6 +29,7 @@ from pfnlab.verbs.option import (
 )
 
 if TYPE_CHECKING:
+    from pfnlab.base.part_times import PartTimes
     from pfnlab.hunt.meeting.trial import TrialResult
     from pfnlab.lab.building.patch_file import PatchFile
     from pfnlab.programs.runs.machine import Accel
@@ -81,7 +82,10 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
 
     :raises Undecided: if it cannot be built or booted
     """
+    import msgspec
+
     from pfnlab.base.files import check_output
+    from pfnlab.base.part_times import PartTimes
     from pfnlab.base.result import Outcome
     from pfnlab.hunt.meeting.holding import litmus_files
     from pfnlab.hunt.meeting.trial import policies_of
@@ -98,15 +102,15 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     check_series(series_of(like))
     words = (str(tree), *map(str, request.patch), *request.config)
     check_output(request.output, [*map(Path, words), *litmus_files(request.litmus)])
-    patches = [read_patch(path) for path in request.patch]
+    patches, parts = [read_patch(path) for path in request.patch], PartTimes()
     policies = policies_of(patches, request.policy)
     if patches and not policies and request.litmus is None:
         request.refuse("--patch without a policy", ("programs", "seed"))
-        result = _reviewed(request, like, patches, accel, say)
+        result = _reviewed(request, like, patches, accel, parts, say)
     else:
         request.refuse("a comparison with a model", ("seconds",))
-        result = _compared(request, like, patches, policies, accel, say)
-    yield result
+        result = _compared(request, like, patches, policies, accel, parts, say)
+    yield msgspec.structs.replace(result, seconds=parts.seconds)
     if request.output is not None or result.outcome is Outcome.UNDECIDED:
         say(result.says)
 
@@ -121,6 +125,7 @@ def _compared(
     patches: Sequence[PatchFile],
     policies: Sequence[str],
     accel: Accel,
+    parts: PartTimes,
     say: Say,
 ) -> TrialResult:
     """Review the policies, build the kernel, and compare it with the model that has them."""
@@ -138,12 +143,13 @@ def _compared(
         from pfnlab.programs.model.model_machine import ModelMachine
 
         # Review before the build: it takes less time, and may be conclusive.
-        with working(f"reviewing {', '.join(policies)}"):
+        with parts.part("review"), working(f"reviewing {', '.join(policies)}"):
             models = ModelMachine(like), ModelMachine(",".join((like, *policies)))
             reviewed = review(*models, seconds=_REVIEWED, jobs=guests)
     with working(f"building {tree}"):
-        tried = kernel_of_tree(tree, request.patch, request.config, like, say)
+        tried = kernel_of_tree(tree, request.patch, request.config, like, say, parts)
     with (
+        parts.part("ask"),
         QemuMachine(tried.kernel, guests=guests, name=f"qemu:{name}", accel=accel, say=say) as machine,
         working(f"comparing {name} with model:{like}") as work,
     ):
@@ -163,7 +169,12 @@ def _compared(
 
 
 def _reviewed(
-    request: TryRequest, like: str, patches: Sequence[PatchFile], accel: Accel, say: Say
+    request: TryRequest,
+    like: str,
+    patches: Sequence[PatchFile],
+    accel: Accel,
+    parts: PartTimes,
+    say: Say,
 ) -> TrialResult:
     """Build the kernel with and without the patches, and review the one against the other."""
     from pfnlab.base.processes import processors
@@ -171,6 +182,7 @@ def _reviewed(
     from pfnlab.base.units import number_of
     from pfnlab.hunt.meeting.measured_costs import measured_costs
     from pfnlab.hunt.meeting.trial import kernel_of_tree, reviewed_patch, with_costs
+    from pfnlab.lab.building.build import check_patches
     from pfnlab.lab.images.kernels import KernelImage
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.programs.runs.look import LookLevel
@@ -182,13 +194,21 @@ def _reviewed(
         look = LookLevel.MEMORY
         return QemuMachine(kernel, guests=guests, look=look, name=f"qemu:{name}", accel=accel, say=say)
 
-    # The patch first: if it does not apply, nothing is built.
-    with working(f"building {name} with the patch"):
-        tried = kernel_of_tree(tree, request.patch, request.config, like, say)
+    # If the patch does not apply, nothing is built. It is built last, so that its next version finds its
+    # objects.
+    with parts.part("unpack"):
+        check_patches(str(tree), request.patch, request.config, say=say)
     with working(f"building {name}"):
-        untouched = kernel_of_tree(tree, (), request.config, like, say)
+        untouched = kernel_of_tree(tree, (), request.config, like, say, parts)
+    with working(f"building {name} with the patch"):
+        tried = kernel_of_tree(tree, request.patch, request.config, like, say, parts)
     reviewing = f"reviewing {name} with the patch"
-    with machine(untouched.kernel) as base, machine(tried.kernel) as patched, working(reviewing) as work:
+    with (
+        parts.part("ask"),
+        machine(untouched.kernel) as base,
+        machine(tried.kernel) as patched,
+        working(reviewing) as work,
+    ):
 
         def count(programs: int) -> None:
             # Time ends the review, so a percentage of all programs would mislead.
@@ -204,5 +224,5 @@ def _reviewed(
             done=count,
         )
         images = base.kernel, patched.kernel
-    with working(f"measuring what {name} with the patch costs"):
+    with parts.part("measure"), working(f"measuring what {name} with the patch costs"):
         return with_costs(result, measured_costs(*images, seconds=_MEASURED))

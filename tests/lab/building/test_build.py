@@ -6,9 +6,10 @@ import pytest
 from toy_tree import PATCH, toy_tree
 
 from pfnlab.base.errors import MissingTool, Misuse, Undecided
+from pfnlab.base.part_times import PartTimes
 from pfnlab.lab.building import build as building
 from pfnlab.lab.building import patch_file
-from pfnlab.lab.building.build import build
+from pfnlab.lab.building.build import build, check_patches
 from pfnlab.lab.building.built import BuiltKernel, built_kernels
 from pfnlab.lab.building.fragments import REQUIRED
 from pfnlab.lab.images.kernels import KernelImage
@@ -162,6 +163,52 @@ def test_a_patch_is_another_kernel(lab: Lab) -> None:
     lab.build()
     lab.build(lab.patch())
     assert len(lab.boots) == 2
+
+
+def compiled(lab: Lab) -> list[str]:
+    """What the last build compiled, as its log says."""
+    (log,) = (lab.folder / "cache" / "trees").glob("*/out-*/pfnlab.log")
+    return sorted(line.split()[1] for line in log.read_text().splitlines() if line.startswith("  CC "))
+
+
+@pytest.mark.target("building")
+def test_a_build_compiles_what_differs_from_the_last_one(lab: Lab) -> None:
+    """Files that a patch touches, those that get their originals back, and of two versions what differs."""
+    memory, vma = "mm/memory.o", "mm/vma.o"
+    both = PATCH + PATCH[PATCH.index("--- a") :].replace("memory.c", "vma.c")
+    found = []
+
+    for text in (
+        "",
+        PATCH,
+        PATCH.replace("memory.c", "vma.c"),
+        both,
+        both.replace("+int patched", "+int v2", 1),
+    ):
+        lab.build(*[lab.patch(text)] * bool(text))
+        found.append(compiled(lab))
+
+    assert [[memory, vma], [memory], [memory, vma], [memory], [memory]] == found
+
+
+@pytest.mark.target("building")
+def test_the_times_of_a_build_are_told_by_part(lab: Lab) -> None:
+    """In order; what was built before is only unpacked."""
+    first, again = PartTimes(), PartTimes()
+    for parts in (first, again):
+        build(str(lab.tree), jobs=1, say=lab.said.append, boot=lab.boot, parts=parts)
+
+    assert (["unpack", "configure", "build", "boot"], ["unpack"]) == ([*first.seconds], [*again.seconds])
+
+
+def test_a_patch_is_checked_without_a_build(lab: Lab) -> None:
+    """Nothing is said of one that applies, and nothing is kept; the other is named."""
+    check_patches(str(lab.tree), [lab.patch()], (), say=lab.said.append)
+    with pytest.raises(Undecided, match="does not apply"):
+        other = lab.patch(PATCH.replace("int last", "int least"))
+        check_patches(str(lab.tree), [other], (), say=lab.said.append)
+
+    assert ([], []) == (lab.boots, built_kernels())
 
 
 def test_without_its_driver_it_is_built_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

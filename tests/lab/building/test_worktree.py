@@ -15,6 +15,9 @@ from pfnlab.lab.building.source import source_for
 from pfnlab.lab.building.worktree import WorkTree, original, worktree
 from pfnlab.lab.images import trust
 
+#: The same line in another file.
+IN_VMA = PATCH.replace("memory.c", "vma.c")
+
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -109,6 +112,38 @@ def test_a_file_no_patch_touched_keeps_its_time(tree: Path, tmp_path: Path) -> N
     work = copy(tree, patch(tmp_path))
     os.utime(work.folder / "Makefile", (1, 1))
     assert (copy(tree).folder / "Makefile").stat().st_mtime == 1
+
+
+def test_a_file_that_is_patched_as_before_keeps_its_time(tree: Path, tmp_path: Path) -> None:
+    """Of two versions of a patch, what they change alike is not compiled again, nor is a new file."""
+    alike, other = patch(tmp_path, PATCH + NEW_FILE), patch(tmp_path, IN_VMA, "vma.patch")
+    work = copy(tree, alike)
+    for name in ("memory.c", "new.c"):
+        os.utime(work.folder / "mm" / name, (1, 1))
+
+    times = [
+        (copy(tree, alike, other).folder / "mm" / name).stat().st_mtime for name in ("memory.c", "new.c")
+    ]
+
+    assert [1, 1] == times
+
+
+def test_a_file_that_was_put_back_in_between_is_newer(tree: Path, tmp_path: Path) -> None:
+    """Objects were made from the original meanwhile."""
+    work = copy(tree, patch(tmp_path))
+    os.utime(work.folder / "mm" / "memory.c", (1, 1))
+    copy(tree)
+
+    assert (copy(tree, patch(tmp_path)).folder / "mm" / "memory.c").stat().st_mtime > 1
+
+
+def test_a_file_that_is_patched_otherwise_is_newer(tree: Path, tmp_path: Path) -> None:
+    """Its object is that of the version before."""
+    work = copy(tree, patch(tmp_path))
+    os.utime(work.folder / "mm" / "memory.c", (1, 1))
+    other = patch(tmp_path, PATCH.replace("patched", "other"))
+
+    assert (copy(tree, other).folder / "mm" / "memory.c").stat().st_mtime > 1
 
 
 def test_a_new_file_of_a_patch_is_gone_afterwards(tree: Path, tmp_path: Path) -> None:
@@ -295,6 +330,7 @@ def test_a_series_in_reverse_begins_with_its_last_mail(tree: Path, tmp_path: Pat
 
 def test_a_folder_that_lost_its_last_file_comes_back(tree: Path, tmp_path: Path) -> None:
     """git has removed it, too."""
+    (tree / "mm" / "vma.c").unlink()
     gone = "--- a/mm/memory.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int first;\n-int last;\n"
     work = copy(tree, patch(tmp_path, gone))
 

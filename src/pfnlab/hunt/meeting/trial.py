@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.base.errors import LostGuest, Misuse, Undecided
+from pfnlab.base.part_times import PartTimes
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import ALWAYS, Made, Outcome, Result
 from pfnlab.base.units import number_of
@@ -91,6 +92,8 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     :param meant: the effects of the policies on the model
     :param verdicts: properties whose verdict the policies change
     :param unstable: differences that could not be reproduced
+    :param seconds: the elapsed seconds of each part, in order: ``review`` of a policy, ``unpack`` the source
+        with its patches, ``configure``, ``build``, ``boot``, ``ask``, ``measure``; with two kernels, for both
     """
 
     tree: str
@@ -109,6 +112,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     unstable: Annotated[tuple[str, ...], ALWAYS] = ()
     claims: Annotated[ClaimComparison | None, ALWAYS] = None
     review: Annotated[ReviewResult | None, ALWAYS] = None
+    seconds: Annotated[dict[str, float], ALWAYS] = msgspec.field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome:
@@ -317,7 +321,12 @@ class TriedKernel(msgspec.Struct, frozen=True):
 
 
 def kernel_of_tree(
-    tree: Path, patches: Sequence[Path], configuration: Sequence[str], like: str, say: Callable[[str], None]
+    tree: Path,
+    patches: Sequence[Path],
+    configuration: Sequence[str],
+    like: str,
+    say: Callable[[str], None],
+    parts: PartTimes,
 ) -> TriedKernel:
     """The kernel of *tree* with *patches* on top, built as ``pfnlab kernels build`` does.
 
@@ -325,6 +334,7 @@ def kernel_of_tree(
 
     :param configuration: packaged names or files
     :param like: the version whose model describes the kernel
+    :param parts: gets the times of :func:`~pfnlab.lab.building.build.build`
     :raises Misuse: if *tree* is neither a tree nor a kernel, a patch is not one, or a file gets patches
     :raises Undecided: if it cannot be built: a patch does not apply, the compiler fails, an option is missing
     """
@@ -332,6 +342,6 @@ def kernel_of_tree(
         if patches:
             raise Misuse(f"{tree} is built already: a patch needs the tree it belongs to")
         return TriedKernel(tree, f"{release_of(tree)}, {tree}")
-    kernel = build(str(tree), patches, configuration, series=series_of(like), say=say)
+    kernel = build(str(tree), patches, configuration, series=series_of(like), say=say, parts=parts)
     says = f"{kernel.version} of {kernel.source}, configuration {kernel.configuration}"
     return TriedKernel(kernel.image, says)

@@ -7,18 +7,20 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
 from pfnlab.base.errors import LostGuest, MissingTool, Undecided
+from pfnlab.base.part_times import PartTimes
 from pfnlab.base.units import in_mib
 from pfnlab.lab.building import fragments
 from pfnlab.lab.building.built import PAT_INFO, BuiltKernel, check_name, keep_built, with_content
 from pfnlab.lab.building.inlined import uncalled
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
 from pfnlab.lab.building.patch_file import PatchFile, read_patch, read_revert, word_of_revert
-from pfnlab.lab.building.source import KernelSource, series_in, source_for
+from pfnlab.lab.building.source import KernelSource, check_source, series_in, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import cache_root, sha256_of, usable, write_cached
@@ -55,6 +57,7 @@ def build(
     series: str | None = None,
     say: Callable[[str], None],
     boot: Callable[[KernelImage], None] = boots_in_lab,
+    parts: PartTimes | None = None,
 ) -> BuiltKernel:
     """Build a kernel and boot it once in the lab; reuse the cached build if the inputs are identical.
 
@@ -68,6 +71,7 @@ def build(
     :param jobs: the number of parallel commands; one per core if None
     :param series: the series whose model applies; taken from the Makefile if None
     :param boot: boots the kernel once and raises Undecided if it does not come up; replaced in tests
+    :param parts: gets the times to ``unpack`` the source and patch it, ``configure``, ``build`` and ``boot``
     :raises Misuse: if there is no such tree, patch or configuration
     :raises MissingTool: if a program that the build needs is not installed, or the tree lacks a feature that
         the lab needs
@@ -81,7 +85,9 @@ def build(
     read_patches += [read_revert(word, of_series) for word in reverts]
     name = check_name(name or _name(source, patches, reverts, configuration))
     check_tools()
-    tree_source = source_for(source, say=say)
+    parts = parts or PartTimes()
+    with parts.part("unpack"):
+        tree_source = source_for(source, say=say)
     kernel = BuiltKernel(
         name=name,
         version=tree_source.version,
@@ -101,10 +107,30 @@ def build(
         say(f"{name}: exactly this was built before")
         again = msgspec.structs.replace(before, name=name, series=kernel.series)
         return again if again == before else keep_built(again, before.image.vmlinuz, before.config)
-    with worktree(tree_source, say=say) as tree:
-        tree.apply(read_patches)
+    with ExitStack() as stack:
+        with parts.part("unpack"):
+            tree = stack.enter_context(worktree(tree_source, say=say))
+            tree.apply(read_patches)
         make = Make(tree.folder, tree.out(kernel.configuration), jobs or os.cpu_count() or 1)
-        return _build(kernel, make, (fragment, fragments.requested_options(configuration)), say, boot)
+        wanted = fragment, fragments.requested_options(configuration)
+        return _build(kernel, make, wanted, say, boot, parts)
+
+
+def check_patches(
+    source: str, patches: Sequence[Path], configuration: Sequence[str], *, say: Callable[[str], None]
+) -> None:
+    """Check the arguments of a build, apply *patches* to *source*, and build nothing.
+
+    :raises Misuse: if there is no such tree, patch or configuration, or a patch reaches outside the tree
+    :raises MissingTool: if a program that a build needs is not installed
+    :raises Undecided: if a patch does not apply
+    """
+    check_source(source)
+    fragments.fragment_text(configuration)
+    read_patches = [read_patch(path) for path in patches]
+    check_tools()
+    with worktree(source_for(source, say=say), say=say) as tree:
+        tree.apply(read_patches)
 
 
 def _build(
@@ -113,6 +139,7 @@ def _build(
     wanted: tuple[str, set[str]],
     say: Callable[[str], None],
     boot: Callable[[KernelImage], None],
+    parts: PartTimes,
 ) -> BuiltKernel:
     begin = time.monotonic()
     counted = make.out / "pfnlab.steps"
@@ -123,10 +150,11 @@ def _build(
         _check_room(make.out.parent)
         whole = forecast(STEPS, make.jobs)
         say(f"building {kernel.name} for the first time: {whole}, and {in_mib(_ROOM)} free for objects")
-    with usable():
+    with parts.part("configure"), usable():
         lacks = _configure(make, *wanted)
     _check_options(kernel, lacks, say)
-    done = make.build("bzImage", "modules", steps=steps or STEPS, say=say)
+    with parts.part("build"):
+        done = make.build("bzImage", "modules", steps=steps or STEPS, say=say)
     if not steps:
         write_cached(counted, str(done))
     bzimage = make.out / _IMAGE
@@ -138,12 +166,14 @@ def _build(
         seconds=round(time.monotonic() - begin, 1),
         uncalled=uncalled(make.out / "vmlinux", {*probed(release_of(bzimage)), PAT_INFO}),
     )
-    boot(dataclasses.replace(kernel.image, vmlinuz=bzimage))
-    for part in (driver_in_tree, modules_in_tree):
-        try:
-            part(kernel.image, make.out, say=say)
-        except Undecided as reason:
-            say(f"{reason}; programs that need it stay undecided")
+    with parts.part("boot"):
+        boot(dataclasses.replace(kernel.image, vmlinuz=bzimage))
+    with parts.part("build"):
+        for modules in (driver_in_tree, modules_in_tree):
+            try:
+                modules(kernel.image, make.out, say=say)
+            except Undecided as reason:
+                say(f"{reason}; programs that need it stay undecided")
     return keep_built(kernel, bzimage, make.out / ".config")
 
 

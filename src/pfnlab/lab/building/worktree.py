@@ -10,7 +10,8 @@
 
 A build folder is reused for other patches to the same source, so that only the files a patch touches are
 recompiled. For this to work, files keep their modification times, except that a restored file gets a new one
-because its objects were built with the patch.
+because its objects were built with the patch. A file that is patched as in the last build keeps its time as
+well: of two versions of a patch, only the files in which they differ are recompiled.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pfnlab.base.errors import Misuse, Undecided
@@ -44,6 +45,8 @@ class WorkTree:
 
     source: KernelSource
     home: Path
+    #: The content and modification time of each file that the last patches changed.
+    _last: dict[Path, tuple[bytes, int]] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -56,6 +59,7 @@ class WorkTree:
 
     def refresh(self, *, say: Callable[[str], None]) -> None:
         """Bring it in line with the source: without patches, and with the user's latest changes."""
+        self._last.update(self._patched())
         self._put_back()
         if self.source.own:
             self._copy(say)
@@ -71,6 +75,10 @@ class WorkTree:
                 self._keep_aside(patch, name)
             for diff in reversed(patch.diffs) if patch.reverse else patch.diffs:
                 self._apply(patch, diff)
+        # No object was made in between, so each one since that time was made from this content.
+        for file, (data, changed) in self._last.items():
+            if file.is_file() and file.read_bytes() == data:
+                os.utime(file, ns=(changed, changed))
 
     def _apply(self, patch: PatchFile, diff: bytes) -> None:
         with tempfile.NamedTemporaryFile() as file:
@@ -93,6 +101,13 @@ class WorkTree:
 
     def _originals(self) -> Path:
         return self.home / _ORIGINALS
+
+    def _patched(self) -> Iterator[tuple[Path, tuple[bytes, int]]]:
+        for place, _, names in os.walk(self._originals()):
+            below = self.folder / Path(place).relative_to(self._originals())
+            for file in (below, *map(below.joinpath, names)):
+                if file.is_file() and not file.is_symlink():
+                    yield file, (file.read_bytes(), file.stat().st_mtime_ns)
 
     # An empty folder of that name marks a file that does not exist yet.
     def _keep_aside(self, patch: PatchFile, name: str) -> None:
