@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,7 @@ def test_an_example_is_of_its_verb(page: VerbPage) -> None:
     assert f"pfnlab {page.name}".rstrip() in page.examples[0][0]
 
 
+@cache
 def shown_lines() -> set[str]:
     """The commands that pages show on a terminal, and that are no mistakes."""
     pages = {str(path): path.read_text(encoding="utf-8") for path in tooling.markdown_pages().page_files()}
@@ -105,7 +107,7 @@ def shown_lines() -> set[str]:
     return {command.typed for one in terminals if 2 not in one.codes for command in one.commands}
 
 
-@for_each("line", sorted({*LINES, *shown_lines()}))
+@for_each("line", lambda: sorted({*LINES, *shown_lines()}))
 def test_an_example_makes_a_request(line: str) -> None:
     """No example of a help or a page has an option that its verb has not."""
     for words in commands(line):

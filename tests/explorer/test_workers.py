@@ -306,7 +306,7 @@ def of_many_reservations(count: int) -> bytes:
 
 @for_each(
     ("question", "next_one"),
-    [
+    lambda: [
         (
             BundleQuestion("1", "b", of_many_reservations(1_000_000)),
             BundleQuestion("2", "b", LEAK.read_bytes()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from random import Random
 
 from for_each import for_each
@@ -15,8 +16,12 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Madvise, Mlock, Mmap, Mprotect, Mremap, Msync, Munmap, Program
 from pfnlab.programs.lang.span import Span
 
-#: All programs about neighbours, some with the driver.
-NEAR = [draw(1, index, Vocabulary(neighbours=True, driver=index % 2 == 1)) for index in range(400)]
+
+@cache
+def near() -> list[Program]:
+    """Programs about neighbours, some with the driver."""
+    return [draw(1, index, Vocabulary(neighbours=True, driver=index % 2 == 1)) for index in range(400)]
+
 
 FIRST = (
     "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 24 pages\nmmap bar[4:8] wc shared rw over a[8:12]\n"
@@ -51,7 +56,7 @@ def gaps_of(program: Program) -> set[tuple[int | None, int | None]]:
 
 def test_every_gap_is_drawn_in_areas_and_on_devices() -> None:
     """Each with each, in programs about neighbours."""
-    found = Counter(gaps for program in NEAR for gaps in gaps_of(program))
+    found = Counter(gaps for program in near() for gaps in gaps_of(program))
 
     assert {(area, device) for area in GAPS.values() for device in GAPS.values()} <= set(found)
 
@@ -64,7 +69,7 @@ def test_most_programs_about_neighbours_have_some() -> None:
         return sum(any(area in small for area, _ in gaps_of(one)) for one in programs) / len(programs)
 
     usual = [draw(1, index) for index in range(400)]
-    assert share(NEAR) > 0.5 > share(usual) > 0.15
+    assert share(near()) > 0.5 > share(usual) > 0.15
 
 
 @for_each("kind", [Munmap, Mprotect, Madvise, Mlock, Msync, Mremap], ids=lambda kind: kind.__name__)
@@ -72,7 +77,7 @@ def test_calls_are_over_two_mappings(kind: type) -> None:
     """Of every kind some range meets two mappings that were made next to each other."""
     met = [
         program
-        for program in NEAR
+        for program in near()
         for op in program.ops
         if isinstance(op.call, kind) and 2 <= sum(op.call.span.meets(place) for place, _ in placed(program))  # type: ignore[attr-defined]
     ]
