@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.base.errors import LostGuest
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.boots import GuestShape
@@ -66,6 +67,10 @@ class BareGuest(Guest):
 
     def rest(self) -> None:
         """Nothing goes on."""
+
+    def clear(self, pfns: PfnRange) -> bool:
+        """Its memory cannot be cleared from outside."""
+        return False
 
     def stop(self) -> bool:
         """There is nothing to stop."""

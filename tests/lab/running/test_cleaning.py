@@ -218,7 +218,12 @@ LARGE = "pfnlab program 1\ntitle t\ndevice bar: pci, 1 GiB\na = mmap bar[0:26214
 def test_a_large_device_serves_the_next_program_too(
     tells: Callable[..., object], value: int, started: list[GuestShape], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its stored pages are zero again; where they were forgotten, the next program finds their bytes."""
+    """
+    Its stored pages are zero again; where they were forgotten, the next program finds their bytes.
+
+    On a host that cannot clear them from outside.
+    """
+    monkeypatch.setattr(Guest, "clear", lambda *_: False)
     monkeypatch.setattr("pfnlab.lab.running.bench.stored_pages", tells)
     written, later = (load_text(LARGE + line) for line in ("write a[777] 7\n", "read a[777]\n"))
 
@@ -226,6 +231,31 @@ def test_a_large_device_serves_the_next_program_too(
         runs = machine.run([written, later])
 
     assert (value, 1) == (runs[1].steps[-2].value, len(started))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("clear", "value", "guests"), [(Guest.clear, 0, 1), (lambda *_: True, 7, 1), (lambda *_: False, 0, 2)]
+)
+def test_a_large_device_is_cleared_from_outside_whatever_a_run_shows(
+    clear: Callable[..., bool],
+    value: int,
+    guests: int,
+    started: list[GuestShape],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Observed at the end alone, no run shows where its stores went.
+
+    Where nothing is cleared, the next program finds them; where that is impossible, it has another guest.
+    """
+    monkeypatch.setattr(Guest, "clear", clear)
+    written, later = (load_text(LARGE + line) for line in ("write a[777] 7\n", "read a[777]\n"))
+
+    with QemuMachine(bootable(NEW), guests=1, look=LookLevel.END) as machine:
+        runs = machine.run([written, later])
+
+    assert (value, guests) == (runs[1].steps[-2].value, len(started))
 
 
 def test_low_memory_is_cleared_by_its_address() -> None:

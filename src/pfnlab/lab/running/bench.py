@@ -14,7 +14,15 @@ from pfnlab.base.units import PHYSICAL_BITS
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.cleaning import cleared, leftovers, low_devices, settled, stored_pages, turned_back
+from pfnlab.lab.running.cleaning import (
+    cleared,
+    leftovers,
+    low_devices,
+    settled,
+    stored_pages,
+    turned_back,
+    wiped,
+)
 from pfnlab.lab.running.guests import BootedGuest, Guests
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.inside_state import LensState
@@ -301,6 +309,8 @@ class Bench:
         large = any(
             window.nr * _PROGRAMS_OF_A_BAR > placement.bar.nr for window in placement.windows.values()
         )
+        if not reply.left:
+            written -= wiped(booted.guest, placement, written)
         if written and not reply.left:
             # The first page, low memory and a filled BAR: unless they are cleared, the next program
             # needs another guest.

@@ -75,6 +75,11 @@ def cleared(
     return names
 
 
+def wiped(guest: Guest, placement: Placement, written: Collection[str]) -> set[str]:
+    """Clear devices in the BAR without the guest's help; return those cleared."""
+    return {name for name in placement.windows.keys() & written if guest.clear(placement.windows[name])}
+
+
 def _cleared(guest: Guest, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
     lines = []
     for part in parts:

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from pfnlab.base.errors import Defect, LostGuest, MissingTool
 from pfnlab.base.inert import shell_path
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.images.cache import forget, is_whole
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm import launch
+from pfnlab.lab.vm.bar_memory import BarMemory
 from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import CHANNEL_SIZE, NAP, RING, STAND, Channel, Hello, Ports, read_hello
 from pfnlab.lab.vm.console import alarm_of, gave_up, keep_console, last_words, lines_of
@@ -105,6 +107,7 @@ class Guest:
         self._alarm: Alarm | None = None
         self._lines_of_boot = self._begun = 0
         self._disturbed = False
+        self._bar: BarMemory | None = None
         if state and state.exists() and self._restore(command, state, requests=int(bool(probes))):
             return
         self._launch(command)
@@ -290,6 +293,15 @@ class Guest:
     def dump(self, core: Path, form: CoreForm = "kdump-zlib") -> None:
         """Write a core of the kernel to the new file *core* while it is stopped; LostGuest on failure."""
         dump_memory(self._folder / "qmp", core, form)
+
+    def clear(self, pfns: PfnRange) -> bool:
+        """Zero these page frames of the device under test from outside; False if that is not possible.
+
+        No program may be running, and the device must be where it was at boot.
+        """
+        if self._bar is None:
+            self._bar = BarMemory.of(self.pid, self._folder / "qmp", self.hello.bar)
+        return self._bar is not None and self._bar.clear(pfns)
 
     @property
     def pid(self) -> int:
