@@ -119,6 +119,28 @@ def test_a_text_that_is_not_vmcoreinfo_is_passed_over(form: str, text: bytes, tm
     source.close()
 
 
+def test_a_later_guest_s_vmcoreinfo_is_looked_for_where_an_earlier_one_had_it(tmp_path: Path) -> None:
+    """It need not be searched for; where something else is there, it is."""
+    text = b"OSRELEASE=9.9\nSYMBOL(swapper_pg_dir)=ff\n\0"
+
+    def release(at: int, decoy: bytes = b"") -> str:
+        path = tmp_path / f"ram-{at}-{len(decoy)}"
+        path.write_bytes((decoy + bytes(at - len(decoy)) + text).ljust(4 * PAGE, b"\0"))
+        with GuestRam(path) as ram:
+            return ram.info.release
+
+    first = release(3 * PAGE)
+    before = dict(GuestRam._places)
+
+    assert 3 * PAGE in before
+    assert ("9.9", "9.9") == (first, release(2 * PAGE))
+    # Both are there: the known place comes first, and the decoy before it is not even seen.
+    decoy = text.replace(b"9.9", b"8.8")
+    assert "9.9" == release(3 * PAGE, decoy)
+    GuestRam._places.clear()
+    assert "8.8" == release(3 * PAGE, decoy)
+
+
 def test_memory_without_a_kernel(tmp_path: Path) -> None:
     """
     There is no VMCOREINFO in it.

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import Segment, segments
@@ -124,6 +124,9 @@ class GuestRam(MemorySource):
 
     live = True
 
+    #: Where earlier guests had VMCOREINFO: without KASLR all guests of a kernel have it in one place.
+    _places: ClassVar[dict[int, None]] = {}
+
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         try:
@@ -159,10 +162,16 @@ class GuestRam(MemorySource):
             raise LensError(f"{self.name} cannot be written: {trouble}") from trouble
 
     def _candidates(self) -> Iterator[bytes]:
+        for at in [*self._places]:
+            if self._memory[at : at + len(_OSRELEASE)] == _OSRELEASE:
+                yield self._memory[at : at + MAX_VMCOREINFO]
         # Searching the mapping directly, without making a copy, takes 13 ms for 256 MiB.
         at = self._memory.find(_OSRELEASE)
         while at >= 0:
-            yield self._memory[at : at + MAX_VMCOREINFO]
+            text = self._memory[at : at + MAX_VMCOREINFO]
+            if _PROOF in text:
+                self._places[at] = None
+            yield text
             at = self._memory.find(_OSRELEASE, at + 1)
 
     def close(self) -> None:
