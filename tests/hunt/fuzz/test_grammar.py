@@ -139,12 +139,23 @@ def test_a_program_has_the_driver_or_vfio_pci() -> None:
 
 
 def test_devices_are_reset_in_some_rounds_only() -> None:
-    """A guest whose device knows resets is dear, so that programs which need one stand together."""
-    programs = {index: draw(1, index, Vocabulary(vfio=True)) for index in range(500)}
+    """A guest whose device knows resets is dear, so that programs which need one stand together, and last."""
+    programs = {index: draw(1, index, Vocabulary(vfio=True)) for index in range(500, 1500)}
 
     reset = {index for index, program in programs.items() if program.needs.reset}
 
-    assert 10 < len(reset) and max(reset) < 125
+    assert 10 < len(reset) and 875 <= min(reset) and max(reset) < 1000
+
+
+def test_a_short_hunt_needs_no_guest_of_its_own() -> None:
+    """Large BARs, and devices at the end of one, come at the end of a thousand programs."""
+    needs = [
+        draw(1, index).needs.past_end or max(one.pages for one in draw(1, index).devices) > 1 << 16
+        for index in range(1000)
+    ]
+
+    assert {False} == {bool(need) for need in needs[:992]}
+    assert any(any(draw(seed, index).needs.past_end for index in range(992, 1000)) for seed in range(9))
 
 
 def test_no_more_than_four_tasks_live() -> None:
@@ -198,7 +209,8 @@ def test_one_program_of_ten_has_a_leaf_that_is_touched(vocabulary: Vocabulary) -
 def test_leaves_alone(vfio: bool) -> None:
     """Nearly every program touches one; devices have up to 4 GiB, and what splits leaves comes behind."""
     vocabulary = Vocabulary(driver=not vfio, vfio=vfio, leaves=True)
-    programs = [draw(5, index, vocabulary) for index in range(300)]
+    # The last of them may reset.
+    programs = [draw(5, index, vocabulary) for index in range(700, 1000)]
 
     assert 240 < sum(touched_level(program) > 1 for program in programs)
     assert 90 < sum(touched_level(program) == 3 for program in programs)

@@ -13,13 +13,10 @@ from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
 from pfnlab.hunt.fuzz.drawn_schedule import add_schedule
 from pfnlab.programs.lang.ops import Program
 
-#: In each period of this many programs, the first few may need a separate guest, for a device at the end of
-#: the BAR or for a large BAR.
-_RARE_PERIOD, _RARE = 500, 4
-
-#: In each period of this many programs, the first few may reset devices opened through vfio-pci and put them
-#: to sleep, which needs different guests.
-_RESET_PERIOD, _RESETS = 1000, 125
+#: In each period of this many programs, the last few may need guests that others do not: to reset devices
+#: opened through vfio-pci and to put them to sleep; and, the very last, for a device at the end of the BAR or
+#: for a large BAR. So such a guest is booted once for many programs, and not at all in a short hunt.
+_PERIOD, _RESETS, _RARE = 1000, 125, 8
 
 #: The probability that a program opens a device through vfio-pci, if it may.
 _VFIO_RATE = 0.3
@@ -51,7 +48,7 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
     rare = is_rare(index) and not leaves
     near = vocabulary.neighbours or Random(f"{seed}:{index}:neighbours").random() < _NEIGHBOUR_RATE
-    kinds = vocabulary.kinds_of(vfio=vfio, slot=slot, resets=index % _RESET_PERIOD < _RESETS)
+    kinds = vocabulary.kinds_of(vfio=vfio, slot=slot, resets=_is_last(index, _RESETS))
     drawing = DrawnProgram(
         *(random, kinds, bias, prefix),
         rare=rare,
@@ -73,4 +70,8 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
 
 def is_rare(index: int) -> bool:
     """True if the program with this index may need a separate guest."""
-    return index % _RARE_PERIOD < _RARE
+    return _is_last(index, _RARE)
+
+
+def _is_last(index: int, number: int) -> bool:
+    return index % _PERIOD >= _PERIOD - number
