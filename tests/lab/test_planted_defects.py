@@ -9,19 +9,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from having import ASKED, OLD, bootable
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
-from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange
 from pfnlab.checker.judging.judge import violations
 from pfnlab.lab.lens.resource_use import ResourceUse
 from pfnlab.lab.lens.snapshot import Lens
+from pfnlab.lab.running.bench import Bench
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.inside_state import LensState
+from pfnlab.lab.running.pending import ObservedProgram
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
@@ -110,7 +112,7 @@ class Hand:
         self._ram = Path(inside._ram.name)
         self.places = places
         #: The address space of the first task.
-        self.mm = self.view.spaces(pids.values())[next(iter(pids.values()))]
+        self.mm = self.view.spaces(pids.values())[next(iter(pids.values()))] if pids else 0
         self._undo: list[tuple[int, bytes]] = []
 
     def put(self, address: int, value: int, size: int = 8, *, physical: bool = False) -> None:
@@ -513,6 +515,50 @@ def test_what_a_program_leaves_behind_is_called(
         runs = machine.run([load_text(PLAIN)] * 2)
     found = [[one.place for one in violations(load_text(PLAIN), run, None)] for run in runs]
     assert found == [[], [(name, steps - 1)]]
+
+
+#: The plain program under the name that the hand knows it by.
+LEAVING = PLAIN.replace("title t", "title leaving")
+
+
+NOWHERE = Places.of(load_text(PLAIN), {"bar": PfnRange(0, 16)})
+
+
+@pytest.mark.parametrize("shows_again", [True, False])
+def test_of_programs_asked_together_the_one_that_left_something_is_called(
+    machine: QemuMachine, shows_again: bool
+) -> None:
+    """
+    The second of four leaves a page committed, which only a question after the last one shows.
+
+    Each runs again alone. What no program shows then is called at the last of them, for a repetition to tell.
+    """
+    texts = [PLAIN, LEAVING, PLAIN, PLAIN]
+    programs = [load_text(text) for text in texts]
+    steps = len(programs[0].ops) + 1
+    acted: list[str] = []
+    attempt = Bench._attempt
+
+    def attempted(bench: Bench, asked: ObservedProgram, *others: Any, **more: Any) -> Run | None:
+        run = attempt(bench, asked, *others, **more)
+        if asked.program.title == "leaving" and run is not None and (shows_again or not acted):
+            assert bench.booted is not None and bench.booted.stepper._inside is not None
+            a_page_stays_committed(Hand(bench.booted.stepper._inside, {}, NOWHERE))
+            acted.append("left")
+        return run
+
+    machine.reboot()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bench, "_attempt", attempted)
+        runs = machine.run(programs)
+
+    found = [
+        [one.place for one in violations(program, run, None)]
+        for program, run in zip(programs, runs, strict=True)
+    ]
+    left = [("committed_left", steps - 1)]
+    assert found == ([[], left, [], []] if shows_again else [[], [], [], left])
+    assert len(acted) == (2 if shows_again else 1)
 
 
 FORCED = """pfnlab program 1

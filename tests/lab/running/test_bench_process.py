@@ -59,7 +59,7 @@ class FakeMachine:
         self._note("close")
 
 
-def machine(end: End, settings: dict[str, Any]) -> Callable[[ObservedProgram | None], Run | None]:
+def machine(end: End, settings: dict[str, Any]) -> Callable[[list[ObservedProgram] | None], list[Run] | None]:
     """What the process runs, with a machine that needs no guest."""
     of_machines.QemuMachine = FakeMachine  # type: ignore[assignment, misc]
     return bench_process.machine(end, settings)
@@ -102,7 +102,7 @@ def test_programs_are_run_until_there_are_no_more(bench: Make) -> None:
     """A run is equal to itself on the other side, and the machine is closed."""
     one = bench()
 
-    runs = [one.run(OBSERVED), one.run(OBSERVED)]
+    runs = [*one.run_all([OBSERVED]), *one.run_all([OBSERVED])]
     one.drop()
     one.close()
 
@@ -114,11 +114,11 @@ def test_one_that_was_given_up_is_up_again_with_the_next_program(bench: Make) ->
     one = bench()
     up = [one.is_up]
 
-    one.run(OBSERVED)
+    one.run_all([OBSERVED])
     up.append(one.is_up)
     one.drop()
     up.append(one.is_up)
-    one.run(OBSERVED)
+    one.run_all([OBSERVED])
 
     assert ([False, True, False, True], 1) == ([*up, one.is_up], one.noted.count("made"))
 
@@ -128,7 +128,7 @@ def test_every_program_is_observed_in_its_own_way(bench: Make) -> None:
     one = bench()
 
     for look in (LookLevel.MEMORY, LookLevel.END):
-        one.run(ObservedProgram(PROGRAM, look))
+        one.run_all([ObservedProgram(PROGRAM, look)])
 
     assert ["made", "run-memory", "run-end"] == one.noted
 
@@ -137,7 +137,7 @@ def test_lines_are_said_where_the_user_sees_them(bench: Make) -> None:
     """What takes time is."""
     one = bench("say")
 
-    one.run(OBSERVED)
+    one.run_all([OBSERVED])
 
     assert ["compiling"] == one.said
 
@@ -147,7 +147,7 @@ def test_an_error_keeps_its_kind_and_its_parts(bench: Make) -> None:
     one = bench("fail")
 
     with pytest.raises(LostGuest, match="it hung") as caught:
-        one.run(OBSERVED)
+        one.run_all([OBSERVED])
 
     one.drop()
     assert ("console.txt", ["made", "run-proc", "reboot"]) == (caught.value.console, one.noted)
@@ -156,7 +156,7 @@ def test_an_error_keeps_its_kind_and_its_parts(bench: Make) -> None:
 def test_an_error_that_is_nobodys_is_a_defect(bench: Make) -> None:
     """With its text."""
     with pytest.raises(Defect, match="ZeroDivisionError: by zero"):
-        bench("divide").run(OBSERVED)
+        bench("divide").run_all([OBSERVED])
 
 
 def test_a_process_that_ends_is_noticed(bench: Make) -> None:
@@ -164,7 +164,7 @@ def test_a_process_that_ends_is_noticed(bench: Make) -> None:
     one = bench("end")
 
     with pytest.raises(Defect, match="ended with status 3"):
-        one.run(OBSERVED)
+        one.run_all([OBSERVED])
 
     assert not one.is_up
 
@@ -172,18 +172,18 @@ def test_a_process_that_ends_is_noticed(bench: Make) -> None:
 def test_a_process_that_was_killed_stops_the_run(bench: Make) -> None:
     """As a run that was given up."""
     one = bench()
-    one.run(OBSERVED)
+    one.run_all([OBSERVED])
 
     one.kill()
 
     with pytest.raises(AbandonedBoot):
-        one.run(OBSERVED)
+        one.run_all([OBSERVED])
 
 
 def test_closing_ends_the_process(bench: Make) -> None:
     """And nothing is left of it."""
     one = bench()
-    one.run(OBSERVED)
+    one.run_all([OBSERVED])
     worker = one._worker
     assert worker is not None
 

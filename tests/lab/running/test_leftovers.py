@@ -42,12 +42,12 @@ def seen(*looks: ResourceUse | None) -> Callable[[], ResourceUse | None]:
 
 def test_what_is_freed_late_was_not_left(placement: Placement) -> None:
     """RCU frees VMAs some ticks after they went."""
-    assert (BEFORE, []) == leftovers(seen(LATE, LATE, BEFORE), BEFORE, placement)
+    assert (BEFORE, []) == leftovers(seen(LATE, LATE, BEFORE), BEFORE, [placement])
 
 
 def test_the_task_of_the_next_program_is_waited_for(placement: Placement) -> None:
     """Page tables are compared where there are as many address spaces as before."""
-    after, _ = leftovers(seen(PREPARING, BEFORE), BEFORE, placement)
+    after, _ = leftovers(seen(PREPARING, BEFORE), BEFORE, [placement])
 
     assert after == BEFORE
 
@@ -56,7 +56,7 @@ def test_what_stays_was_left(monkeypatch: pytest.MonkeyPatch, placement: Placeme
     """When the limit has passed, it is a fault of memory."""
     monkeypatch.setattr(module, "_LIMIT", 0.0)
 
-    after, faults = leftovers(seen(LATE), BEFORE, placement)
+    after, faults = leftovers(seen(LATE), BEFORE, [placement])
 
     assert (LATE, ["vmas_left"]) == (after, [fault.name for fault in faults])
 

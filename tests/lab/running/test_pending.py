@@ -30,7 +30,7 @@ def need_of(program: Program, look: LookLevel = LookLevel.MEMORY) -> GuestNeed:
 def taken_by(pending: PendingPrograms, bench: str) -> tuple[int, Program] | None:
     """The next program and its index."""
     taken = pending.take(bench)
-    return None if taken is None else (taken[0], taken[1].program)
+    return (taken[0][0], taken[0][1].program) if taken else None
 
 
 def pending_of(programs: list[Program], **had: Program) -> PendingPrograms:
@@ -50,6 +50,15 @@ def test_a_bench_stays_with_its_kind_of_guest() -> None:
     taken = [taken_by(pending, bench) for bench in "ababab"]
 
     assert [(1, PLAIN), (0, DRIVER), (3, PLAIN), (2, DRIVER), None, (4, DRIVER)] == taken
+
+
+def test_a_bench_takes_several_of_a_kind_and_leaves_the_others_their_share() -> None:
+    """A third of them where three benches run; never two kinds at once."""
+    pending = pending_of([PLAIN] * 5 + [DRIVER])
+
+    taken = [[index for index, _ in pending.take(bench, 4)] for bench in "abaaa"]
+
+    assert [[0, 1], [5], [2], [3], [4]] == taken
 
 
 def test_a_bench_goes_on_to_what_no_other_has() -> None:

@@ -21,7 +21,7 @@ from fake_guests import (
 from pfnlab.base import extras
 from pfnlab.base.errors import LostGuest, MissingTool, Misuse
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.qemu_machine import PROGRAMS_PER_GUEST, QemuMachine
+from pfnlab.lab.running.qemu_machine import PROGRAMS_PER_GUEST, TOGETHER, QemuMachine
 from pfnlab.lab.running.stepper import SteppedRun, Stepper
 from pfnlab.lab.vm.boots import MAX_FAILED_BOOTS, GuestShape
 from pfnlab.lab.vm.hardware import Hardware
@@ -205,9 +205,9 @@ def test_an_interrupt_closes_all_guests() -> None:
     def interrupt(index: int, run: Run) -> None:
         raise KeyboardInterrupt
 
-    lab.replies = (lambda number, text: hang(number, text) if number else clean(number, text),)
+    lab.replies = (lambda number, text: (hang if number >= TOGETHER else clean)(number, text),)
     with pytest.raises(KeyboardInterrupt), QemuMachine(KERNEL, guests=1, factory=lab) as machine:
-        machine.run_telling([PROGRAM] * 3, interrupt)
+        machine.run_telling([PROGRAM] * (TOGETHER + 1), interrupt)
 
     assert all(guest.closed.is_set() for guest in lab.guests)
 

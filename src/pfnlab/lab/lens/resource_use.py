@@ -140,11 +140,19 @@ class Counts:
         ):
             if number is not None:
                 counts[name] = number - own
-        lists = {book_left.name: frozenset(self._book())}
-        for listed, there in ((areas_left.name, self._areas()), (resources_left.name, self._resources())):
-            if there is not None:
-                lists[listed] = frozenset(map(Thing, there))
+        lists = self.claims().lists
+        areas = self._areas()
+        if areas is not None:
+            lists[areas_left.name] = frozenset(map(Thing, areas))
         return ResourceUse(counts, lists, living.spaces)
+
+    def claims(self) -> ResourceUse:
+        """Only the lists of claims on physical memory: the book and the resources; errors as in `look`."""
+        lists = {book_left.name: frozenset(self._book())}
+        resources = self._resources()
+        if resources is not None:
+            lists[resources_left.name] = frozenset(map(Thing, resources))
+        return ResourceUse(lists=lists)
 
     def _living(self) -> _LiveProcesses:
         committed = tables = vmas = 0
@@ -262,7 +270,7 @@ class Counts:
             yield (word >> 16 & 0x7FFF) - (word & 0xFFFF)
 
     def _book(self) -> Iterator[Thing]:
-        for start, end, mode in self._view.memtypes():
+        for start, end, mode in self._view.kept_memtypes():
             says = f"{start:#x}-{end - 1:#x} in mode {mode}"
             yield Thing(says, (phys_to_pfn(start), pages_of(end)))
 

@@ -123,7 +123,10 @@ class Lens:
         self._structures = Structures(view)
         self._direct_map = DirectMap(view)
         #: Returns the resources in use now.
-        self.in_use = Counts(view).look
+        counts = Counts(view)
+        self.in_use = counts.look
+        #: Returns only the claims on physical memory.
+        self.claims = counts.claims
         #: Returns the kernel stack pointer of a process that is not running.
         self.stack_pointer = view.stack_pointer
         self._without_space: set[int] = set()
@@ -208,7 +211,7 @@ class Lens:
 
     def _book(self, places: plain.NamedPlaces) -> tuple[plain.RawBook, ...]:
         entries = []
-        for start, end, mode in self._view.memtypes():
+        for start, end, mode in self._view.kept_memtypes():
             pfns = PfnRange(phys_to_pfn(start), pages_of(end))
             if any(pfns.overlaps(device) for device in places.devices.values()):
                 name = self._modes.get(mode)

@@ -6,7 +6,7 @@ change while it is read, or may have been crafted to mislead; the worst outcome 
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -263,6 +263,10 @@ class KernelView:
         """The reservations in the book, in order: physical start and end, and the mode's number."""
         root, record, at = self._memtype
         return (memtype for _, *memtype in self.rb_tree(self.word(root), record, at, "memtype"))
+
+    def kept_memtypes(self) -> Sequence[Sequence[int]]:
+        """The same, from the latest walk if the book is unchanged."""
+        return self.recall.value("memtypes", lambda: [*self.memtypes()])
 
     def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
         """The address and members of each structure in a red-black tree; LensError if the tree has a loop.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pfnlab.base.errors import LostGuest, MissingTool, Misuse, TimedOut, Undecided, Why
-from pfnlab.base.units import PHYSICAL_BITS
+from pfnlab.base.units import PHYSICAL_BITS, PfnRange
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
@@ -18,7 +18,9 @@ from pfnlab.lab.running.cleaning import (
     cleared,
     leftovers,
     low_devices,
+    new_claims,
     settled,
+    still_reserved,
     stored_pages,
     turned_back,
     wiped,
@@ -32,6 +34,7 @@ from pfnlab.lab.running.placement import Placement, bar_mib_given, check_placeab
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.stepper import NO_LENS, SteppedRun, is_stall_of_hold
+from pfnlab.lab.running.together import Together, blamed
 from pfnlab.lab.running.wire import ObservationRequest, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
@@ -43,6 +46,9 @@ from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import MemoryFault, Run, Step, direct_map_spans
+
+if TYPE_CHECKING:
+    from pfnlab.lab.lens.resource_use import ResourceUse
 
 #: Maximum number of leaked book entries before a guest is replaced. The time to read the list is proportional
 #: to its length, and at about this length a boot is cheaper.
@@ -93,19 +99,63 @@ class Bench:
         self._hardware = hardware
         self._ram_mib = hardware.memory or ram_mib(self._configuration)
         self._unobserved = unobserved(kernel.release, uncalled)
-        self._guests = Guests(shared, kernel.vmlinuz)
+        self._guests = Guests(shared, kernel.vmlinuz, self._ask_what_is_left)
+        self._together = Together()
         #: An alarm that came after the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
 
-    def run(self, asked: ObservedProgram) -> Run:
-        """Run one program: lost if the guest fails, undecided if a requirement is not met.
+    def run_all(self, asked: Sequence[ObservedProgram]) -> list[Run]:
+        """Run programs one after another: lost if the guest fails, undecided if a requirement is not met.
 
-        If its guest is killed or stopped from outside, the program is run again in another guest.
+        If a program's guest is killed or stopped from outside, it is run again in another guest. Resources
+        that the programs have left in use are asked for after the last one; each runs again alone if there
+        are any.
 
         :raises MissingTool: if a tool that guests need is not installed
         """
-        run = self._run_of(asked)
-        return msgspec.structs.replace(run, look=asked.look)
+        runs, together = self._run_together(asked)
+        if len(asked) == 1:
+            return [blamed(runs[0], together.faults)]
+        left = list[MemoryFault]()
+        alone = dict[int, Run]()
+        for number in sorted(together.suspects):
+            (run,), again = self._run_together([asked[number]])
+            alone[number] = blamed(run, again.faults)
+            left += again.faults
+        if together.faults and not left:
+            # It did not show again, which a repetition will tell too.
+            last = max(together.suspects)
+            alone = {last: blamed(runs[last], together.faults)}
+        return [alone.get(number, run) for number, run in enumerate(runs)]
+
+    def _run_together(self, asked: Sequence[ObservedProgram]) -> tuple[list[Run], Together]:
+        self._together = together = Together()
+        runs = []
+        for together.now, one in enumerate(asked):
+            runs.append(msgspec.structs.replace(self._run_of(one), look=one.look))
+        self._ask_what_is_left()
+        return runs, together
+
+    def _ask_what_is_left(self) -> None:
+        # A guest in which anything is left ends.
+        booted, together = self.booted, self._together
+        if not together.unasked or booted is None or booted.in_use is None:
+            return
+        placements = list(together.unasked.values())
+        booted.in_use, left = leftovers(booted.stepper.in_use, booted.in_use, placements)
+        if left:
+            together.suspect(left)
+            self._guests.end_current()
+        together.unasked.clear()
+
+    def _are_new(self, booted: BootedGuest, claims: ResourceUse) -> bool:
+        placements = list(self._together.unasked.values())
+        return booted.in_use is not None and bool(new_claims(booted.in_use, claims, placements))
+
+    def _give_up_guest(self) -> None:
+        # It cannot be asked, or what it would say could be a consequence.
+        self._together.suspect()
+        self._guests.end_current()
 
     def _run_of(self, asked: ObservedProgram) -> Run:
         program = asked.program
@@ -131,7 +181,7 @@ class Bench:
             except Undecided as error:
                 alarm = self._alarm_of_guest(program)
                 disturbed = self.booted is not None and self.booted.guest.is_disturbed
-                self._guests.end_current()
+                self._give_up_guest()
                 if alarm is not None or not (disturbed or isinstance(error, Noise)):
                     return self._ended_by(error, str(error), alarm)
                 last = error
@@ -176,7 +226,7 @@ class Bench:
         # One attempt; None if the guest was not clean before the program. Raises LostGuest if the guest was
         # disturbed from outside; if the guest itself fails, the run is lost.
         if again:
-            self._guests.end_current()
+            self._give_up_guest()
         program, look = asked
         booted, placement = self._guests.place(program, self._shape(asked, image), blocks=self._sight.blocks)
         booted.stepper.demanded = self._sight.demanded or look is LookLevel.MEMORY
@@ -187,11 +237,11 @@ class Bench:
             look is LookLevel.PROC and booted.guest.hello.ptes == "ok",
             look is not LookLevel.END and booted.guest.hello.order == "ok",
             # The lens reads the memtype list after every step, so the agent need not do so.
-            look is LookLevel.END or (stands and look is LookLevel.MEMORY),
+            look is LookLevel.END or stands or program.needs.held,
             stands,
         )
         request = compile_program(program, placement, observed)
-        in_use = booted.in_use or settled(booted.stepper.in_use)
+        booted.in_use = booted.in_use or settled(booted.stepper.in_use)
         if booted.reached is not None:
             booted.reached.begin()
         if booted.stepper.needs_steps(program):
@@ -226,20 +276,24 @@ class Bench:
             lost = str(booted.guest.lose(lost))
             if alarm is None and booted.guest.is_disturbed:
                 raise LostGuest(lost)
-            self._guests.end_current()
+            self._give_up_guest()
         else:
-            left: Sequence[MemoryFault] = ()
+            reserved, claims = reply.left, None
             # After an alarm, anything may be left over, and the driver may not answer.
-            if in_use is not None and alarm is None and not program.needs.slot:
+            if booted.in_use is not None and alarm is None and not program.needs.slot:
                 if program.needs.driver:
                     # Resources that a program does not release belong to the driver.
                     booted.guest.request("reset\n", PROGRAM_LIMIT)
-                booted.in_use, left = leftovers(booted.stepper.in_use, in_use, placement)
-                stepped.blame(-1, left)
-            self._account(booted, placement, reply, program, steps, stepped.states)
-            if alarm is not None or left:
+                self._together.unasked[self._together.now] = placement
+                claims = booted.stepper.claims()
+                if claims is not None and reserved:
+                    reserved = still_reserved(claims, placement)
+            self._account(booted, placement, reserved, reply, program, steps, stepped.states)
+            if alarm is not None:
                 # Later results in this guest may be a consequence.
-                self._guests.end_current()
+                self._give_up_guest()
+            elif claims is not None and self._are_new(booted, claims):
+                self._ask_what_is_left()
         if lost is not None:
             run = self._lost(lost, steps, messages, alarm)
             return msgspec.structs.replace(run, blocks=blocks)
@@ -284,6 +338,7 @@ class Bench:
         self,
         booted: BootedGuest,
         placement: Placement,
+        reserved: Sequence[PfnRange],
         reply: ParsedReply,
         program: Program,
         steps: Sequence[Step],
@@ -294,11 +349,11 @@ class Bench:
             {message: None for message in map(once_message, lines) if message is not None}
         )
         booted.fresh = False
-        booted.leaked_entries += len(reply.left)
+        booted.leaked_entries += len(reserved)
         # Low memory keeps its mode in the direct map (S2.8.2), which would affect the next program.
         direct_map = states[-1].direct_map if states else ()
         changed = {span.name for span, _ in direct_map_spans(direct_map)}
-        if not reply.left:
+        if not reserved:
             changed -= turned_back(
                 placement,
                 direct_map,
@@ -309,16 +364,17 @@ class Bench:
         large = any(
             window.nr * _PROGRAMS_OF_A_BAR > placement.bar.nr for window in placement.windows.values()
         )
-        if not reply.left:
+        if not reserved:
             written -= wiped(booted.guest, placement, written)
-        if written and not reply.left:
+        if written and not reserved:
             # The first page, low memory and a filled BAR: unless they are cleared, the next program
             # needs another guest.
             scarce = written if program.needs.first_page or large else written & low_devices(placement)
             written -= cleared(booted.guest, placement, scarce, stored_pages(program, steps))
-        booted.windows.release(placement, reply.left, written | changed)
+        booted.windows.release(placement, reserved, written | changed)
         # vfio-pci reserves the whole BAR, and so conflicts with any leaked entry.
         if booted.leaked_entries > (0 if program.needs.vfio else MAX_LEAKED) or program.needs.slot:
+            self._ask_what_is_left()
             self._guests.end_current()
 
     def _ended_by(self, error: Undecided, reason: str, alarm: Alarm | None = None) -> Run:

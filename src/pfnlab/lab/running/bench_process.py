@@ -5,7 +5,7 @@ The process is a worker with one guest; both end when the worker's stream is clo
 
 import atexit
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pfnlab.base.errors import Defect
@@ -33,8 +33,8 @@ class BenchProcess:
         #: True if it has a guest.
         self.is_up = False
 
-    def run(self, asked: ObservedProgram) -> Run:
-        """Run one program, or raise the error that the machine raised in the process.
+    def run_all(self, asked: Sequence[ObservedProgram]) -> list[Run]:
+        """Run programs one after another, or raise the error that the machine raised in the process.
 
         :raises AbandonedBoot: if the process was killed in the meantime
         :raises Defect: if the process ended by itself
@@ -43,8 +43,8 @@ class BenchProcess:
             # It outlives the thread that runs this program.
             self._worker = executed(_MACHINE, self._settings, dies=False)
         self.is_up = True
-        run: Run = self._ask(self._worker, asked)
-        return run
+        runs: list[Run] = self._ask(self._worker, [*asked])
+        return runs
 
     def drop(self) -> None:
         """End the guest; the process stays."""
@@ -64,7 +64,7 @@ class BenchProcess:
         if self._worker is not None:
             tell(self._worker.process, signal.SIGKILL)
 
-    def _ask(self, worker: Worker, request: ObservedProgram | None) -> Any:
+    def _ask(self, worker: Worker, request: list[ObservedProgram] | None) -> Any:
         try:
             return worker.ask(request, self._say)
         except WorkerEnded as lost:
@@ -74,17 +74,17 @@ class BenchProcess:
             raise Defect(f"the process of a guest ended with status {lost.code}") from None
 
 
-def machine(end: End, settings: dict[str, Any]) -> Callable[[ObservedProgram | None], Run | None]:
-    """Serve a machine with one guest: each request is a program, or None to end the guest."""
+def machine(end: End, settings: dict[str, Any]) -> Callable[[list[ObservedProgram] | None], list[Run] | None]:
+    """Serve a machine with one guest: each request is a list of programs, or None to end the guest."""
     from pfnlab.lab.running.qemu_machine import QemuMachine
 
     one = QemuMachine(**settings, guests=1, say=say)
     atexit.register(one.close)
 
-    def answer(request: ObservedProgram | None) -> Run | None:
+    def answer(request: list[ObservedProgram] | None) -> list[Run] | None:
         if request is None:
             one.reboot()
             return None
-        return one.run([request.program], [request.look])[0]
+        return one.run([asked.program for asked in request], [asked.look for asked in request])
 
     return answer

@@ -142,25 +142,40 @@ def settled(in_use: Callable[[], ResourceUse | None]) -> ResourceUse | None:
 
 
 def leftovers(
-    in_use: Callable[[], ResourceUse | None], before: ResourceUse, placement: Placement
+    in_use: Callable[[], ResourceUse | None], before: ResourceUse, placements: Sequence[Placement]
 ) -> tuple[ResourceUse, list[MemoryFault]]:
-    """The resources in use after a program, and those that the program has left behind.
+    """The resources in use after programs, and those that the programs have left behind.
 
     Waits for a while, because the kernel frees some of them late.
 
     :param in_use: reads the guest; returns None if it cannot
     """
-    from pfnlab.lab.lens.resource_use import leftovers
-
     end = time.monotonic() + _LIMIT
     while True:
         after = in_use() or before
-        left = leftovers(before, after, placement.places.overlaps_device)
-        faults = [MemoryFault(*fault) for fault in left]
+        faults = new_claims(before, after, placements)
         # Page tables are compared only if the number of address spaces has not changed.
         if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
             return after, faults
         time.sleep(_PAUSE)
+
+
+def new_claims(before: ResourceUse, after: ResourceUse, placements: Sequence[Placement]) -> list[MemoryFault]:
+    """Claims and resources that only *after* has, except reservations of the programs' own devices."""
+    from pfnlab.lab.lens.resource_use import leftovers
+
+    def is_ours(first: int, behind: int) -> bool:
+        return any(placement.places.overlaps_device(first, behind) for placement in placements)
+
+    return [MemoryFault(*fault) for fault in leftovers(before, after, is_ours)]
+
+
+def still_reserved(claims: ResourceUse, placement: Placement) -> tuple[PfnRange, ...]:
+    """The reservations in a program's windows."""
+    from pfnlab.programs.runs.memory_faults import book_left
+
+    pfns = [PfnRange(*claim.pfns) for claim in claims.lists[book_left.name]]
+    return tuple(one for one in pfns if any(one.overlaps(window) for window in placement.watched))
 
 
 def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]] | None:

@@ -7,6 +7,7 @@ needs another shape, a guest is stopped rather than ended; it still uses memory,
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ class BootedGuest:
     fresh: bool = True
     leaked_entries: int = 0
     once_messages: dict[str, None] = field(default_factory=dict)
-    #: Resources in use after the latest program.
+    #: Resources in use when the guest was last asked.
     in_use: ResourceUse | None = None
 
 
@@ -61,11 +62,12 @@ class Guests:
 
     :param shared: where guests come from
     :param vmlinuz: their kernel
+    :param leave: called before a guest is stopped or ended that could run another program, and may end it
     :ivar current: the guest that ran the latest program, unless it has ended
     """
 
-    def __init__(self, shared: Boots, vmlinuz: Path) -> None:
-        self._shared, self._vmlinuz = shared, vmlinuz
+    def __init__(self, shared: Boots, vmlinuz: Path, leave: Callable[[], None] = lambda: None) -> None:
+        self._shared, self._vmlinuz, self._leave = shared, vmlinuz, leave
         self.current: BootedGuest | None = None
         #: Stopped guests, least recently used first.
         self._stopped: dict[GuestShape, BootedGuest] = {}
@@ -85,12 +87,14 @@ class Guests:
         """
         if self.current is None or self.current.shape != shape:
             waiting = self._stopped.pop(shape, None)
+            self._leave()
             self._stop_current()
             self._resume(waiting)
         if self.current is not None:
             placement = self.current.windows.place(program)
             if placement is not None:
                 return self.current, placement
+            self._leave()
             self.end_current()
         self.current = booted = self._boot(program, shape, blocks=blocks)
         placement = booted.windows.place(program)

@@ -99,6 +99,10 @@ class Inside:
         """The resources in use now."""
         return _steady(self._lens.in_use)
 
+    def claims(self) -> ResourceUse:
+        """Only the claims on physical memory: the book and the resources."""
+        return _steady(self._lens.claims)
+
     def turn_back(self, frames: Iterable[PfnRange]) -> None:
         """Turn RAM back to write-back in the direct map by changing the entries, as a debugger would.
 
@@ -152,7 +156,7 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
 def with_inside(
     steps: Sequence[Step], states: Sequence[LensState], *, alone: Sequence[bool] = (), fill: bool = False
 ) -> tuple[Step, ...]:
-    """The steps as the agent saw them, with the state that the lens saw after each.
+    """The steps as the agent saw them, with the state that the lens saw after each, and its memtype list.
 
     :param alone: for each step, whether a processor was held, so that VMAs may be in the middle of a change
     :param fill: whether to also take VMAs and page-table entries, which the agent did not read, from the lens
@@ -160,12 +164,15 @@ def with_inside(
     merged = []
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
         step = msgspec.structs.replace(
-            step, tracked=state.tracked, prots=state.prots, direct_map=state.direct_map
+            step,
+            book=state.book if step.book is None else step.book,
+            tracked=state.tracked,
+            prots=state.prots,
+            direct_map=state.direct_map,
         )
         if fill:
             vmas = None if any(alone[number : number + 1]) else state.vmas
-            book = state.book if step.book is None else step.book
-            step = msgspec.structs.replace(step, book=book, vmas=vmas, ptes=state.ptes)
+            step = msgspec.structs.replace(step, vmas=vmas, ptes=state.ptes)
         merged.append(step)
     return (*merged, *steps[len(merged) :])
 

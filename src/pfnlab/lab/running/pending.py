@@ -65,18 +65,22 @@ class PendingPrograms:
         for index, one in sorted(enumerate(asked), key=lambda entry: guest_needed(entry[1])):
             self._kinds.setdefault(guest_needed(one), deque()).append((index, one))
 
-    def take(self, bench: object) -> tuple[int, ObservedProgram] | None:
-        """The next program for *bench*, with its index; None if it has nothing more to do."""
+    def take(self, bench: object, most: int = 1) -> list[tuple[int, ObservedProgram]]:
+        """The next programs for *bench*, with their indices; none if it has nothing more to do.
+
+        :param most: the maximum number, of one kind of guest; other benches are left their share
+        """
         with self._lock:
             at = self._at.pop(bench, None)
             if at not in self._kinds:
                 at = self._next_kind(bench)
             if at is None:
-                return None
+                return []
             self._at[bench] = at
-            self._had[bench][at] += 1
-            taken = self._kinds[at].popleft()
-            if not self._kinds[at]:
+            queue = self._kinds[at]
+            taken = [queue.popleft() for _ in range(min(most, -(-len(queue) // len(self._had))))]
+            self._had[bench][at] += len(taken)
+            if not queue:
                 del self._kinds[at]
             return taken
 

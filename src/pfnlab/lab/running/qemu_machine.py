@@ -43,6 +43,9 @@ from pfnlab.programs.runs.observation import Run
 #: program with needs of its own takes as long as several others.
 PROGRAMS_PER_GUEST, _LONG = 32, 4
 
+#: The number of programs that a guest runs before it is asked what they have left in use.
+TOGETHER = 4
+
 #: Seconds to wait for the threads of an interrupted run.
 _STOP_LIMIT = 5.0
 
@@ -163,8 +166,8 @@ class QemuMachine:
         """Like :meth:`run`, but report every run as it completes.
 
         :param looks: how each program is observed; as the machine is if None
-        :param on_done: called with index and run as soon as a program is done, in any order, always
-            from the calling thread
+        :param on_done: called with index and run as soon as a program is done, with those that the same guest
+            runs together with it, in any order, always from the calling thread
         :raises Misuse: if there is no such kernel, or no guest can hold any of the programs;
             nothing has been run
         :raises MissingTool: if QEMU, the kernel or the requested KVM is not available
@@ -260,12 +263,13 @@ def _work(
 ) -> None:
     # A thread that runs programs until none are pending. Any other exception is passed to the caller.
     while not stop.is_set():
-        taken = pending.take(bench)
-        if taken is None:
+        taken = pending.take(bench, TOGETHER)
+        if not taken:
             return
-        index, asked = taken
         try:
-            results.put((index, bench.run(asked)))
+            runs = bench.run_all([asked for _, asked in taken])
+            for (index, _), run in zip(taken, runs, strict=True):
+                results.put((index, run))
         except AbandonedBoot:
             return
         except BaseException as error:

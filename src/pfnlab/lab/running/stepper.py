@@ -280,6 +280,13 @@ class Stepper:
         except Undecided:
             return None
 
+    def claims(self) -> ResourceUse | None:
+        """The claims on physical memory in such a guest; None if its memory is not read."""
+        try:
+            return None if self._inside is None else self._inside.claims()
+        except Undecided:
+            return None
+
     def stop(self) -> bool:
         """Stop the guest, which is not running a program, until `resume`; False if it cannot be stopped."""
         # A stop that the monitor requests is reported to a connected stub, which would not expect it.
