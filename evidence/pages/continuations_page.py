@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evidence.pages import markdown
-from pfnlab.checker.races.turns import Ground, Live
+from pfnlab.checker.races.turns import Ground, Live, SetUpKernels
 from pfnlab.checker.scopes.scope import RaceScope, load_scope, scope_names
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -94,7 +94,7 @@ def stops(series: Iterable[str]) -> Iterator[Stop]:
         for race in races:
             ground = Ground(race)
             for task in dict.fromkeys(op.task for op in race.concurrent):
-                yield from _alone(Live(machine, race, ground), task)
+                yield from _alone(Live(SetUpKernels(machine), race, ground), task)
 
 
 def _alone(live: Live, task: str) -> Iterator[Stop]:

@@ -9,7 +9,7 @@ import pytest
 from greenlet import greenlet
 
 from pfnlab.checker.races.continuation import UnsayableError, variables
-from pfnlab.checker.races.turns import Ground, Live
+from pfnlab.checker.races.turns import Ground, Live, SetUpKernels
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -19,7 +19,7 @@ def live(schedule: str) -> Live:
     scope = load_scope("race")
     assert isinstance(scope, RaceScope)
     race = scope.races[0]
-    made = Live(ModelMachine("7.2"), race, Ground(race))
+    made = Live(SetUpKernels(ModelMachine("7.2")), race, Ground(race))
     for letter in schedule:
         made.go({"m": "main", "t": "t", "s": "s"}[letter])
     return made

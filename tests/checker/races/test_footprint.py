@@ -6,7 +6,7 @@ import pytest
 
 from pfnlab.checker.races import noting
 from pfnlab.checker.races.footprint import Parts
-from pfnlab.checker.races.turns import Ground, Live
+from pfnlab.checker.races.turns import Ground, Live, SetUpKernels
 from pfnlab.checker.scopes.declared_fields import DECLARED
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.kernel.hw.pgtable import Page, PageTables
@@ -174,7 +174,7 @@ def objects() -> dict[type, object]:
     scope = load_scope("race")
     assert isinstance(scope, RaceScope)
     race = scope.races[0]
-    kernel = Live(ModelMachine("7.2"), race, Ground(race)).kernel
+    kernel = Live(SetUpKernels(ModelMachine("7.2")), race, Ground(race)).kernel
     task = next(iter(kernel.tasks.values()))
     mm = task.mm
     found = (kernel, task, mm, mm.tables, task.tlb, mm.mmap_lock, kernel.book, next(iter(mm)))

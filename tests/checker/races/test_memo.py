@@ -10,7 +10,7 @@ from some_races import COPIES, OTHERS, REVOCATIONS, races
 
 from pfnlab.checker.races.memo import digest
 from pfnlab.checker.races.race import RaceModel, RaceState
-from pfnlab.checker.races.turns import Ground, Live
+from pfnlab.checker.races.turns import Ground, Live, SetUpKernels
 from pfnlab.checker.scopes.scope import Race, RaceScope, load_scope
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.trackers import TRACKERS
@@ -34,7 +34,7 @@ def wrong(
     machine: ModelMachine, race: Race, model: RaceModel, state: RaceState, number: int
 ) -> Iterator[str]:
     """What of a state and of a turn out of it is otherwise on a kernel that goes through its schedule."""
-    turns, live = model.turns[state.race], Live(machine, race, Ground(race))
+    turns, live = model.turns[state.race], Live(SetUpKernels(machine), race, Ground(race))
     for task in state.joint.schedule:
         live.go(task)
     parts = [digest(live.parts.value(part)) for part in range(len(turns.names))]

@@ -10,8 +10,9 @@ from configurations import config_text
 from for_each import for_each
 
 from pfnlab.checker.review import judged as module
-from pfnlab.checker.review.judged import END, JudgedKernel, JudgedState, KnownStates, StepVerdict
+from pfnlab.checker.review.judged import JudgedKernel, JudgedState, KnownStates
 from pfnlab.checker.review.review import ReviewPiece, review
+from pfnlab.checker.review.tried_kernel import TriedKernel
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -61,18 +62,6 @@ def test_equal_states_of_two_kernels_are_judged_once(judgings: list[tuple[str, .
     assert [step.broken for step in one] == [step.broken for step in other]
 
 
-@for_each("spec", ["7.3,tracker=vm_pat", "7.3,walker=early_refusal"])
-def test_a_judge_that_asks_a_policy_is_asked_again(judgings: list[tuple[str, ...]], spec: str) -> None:
-    """A tracker counts its users, and a walker takes its pages: both are more than the state."""
-    known: KnownStates = {}
-    judgings.clear()
-
-    for kernel in (kernel_of("7.3", known), kernel_of(spec, known)):
-        kernel.step(MAP)
-
-    assert 2 == len(judgings)
-
-
 def test_states_that_differ_in_a_fact_are_judged_apart(judgings: list[tuple[str, ...]]) -> None:
     """A fact is of the step, and later states do not show it."""
     kernel = kernel_of("6.1", {})
@@ -80,35 +69,6 @@ def test_states_that_differ_in_a_fact_are_judged_apart(judgings: list[tuple[str,
 
     assert len(steps) == len(judgings)
     assert "freed_once" in steps[1].broken
-
-
-def ended(spec: str, *ops: int) -> StepVerdict:
-    """The end after some operations, on a kernel of its own."""
-    kernel = kernel_of(spec, None)
-    for number in ops:
-        kernel.step(PROGRAM.ops[number])
-    return kernel.step(None)
-
-
-@for_each("spec", ["6.1", "7.3", "7.3,flush=first_vma"])
-def test_the_end_of_equal_states_runs_once(spec: str) -> None:
-    """Two orders leave the same, and their end is that of kernels that ran one of them."""
-    runs: list[str] = []
-    end = JudgedKernel._end
-    kernel, ends = kernel_of(spec, {}), []
-    mark, start = kernel.mark(), kernel.state
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JudgedKernel, "_end", lambda kernel: runs.append(END) or end(kernel))
-        for ops in ((MAP, FIRST, LAST), (MAP, LAST, FIRST)):
-            for op in ops:
-                kernel.step(op)
-            ends.append(kernel.end())
-            mark.restore()
-            kernel.state = start
-
-    assert [END] == runs
-    assert ends[0] is ends[1]
-    assert ended(spec, 0, 2, 3) == ended(spec, 0, 3, 2) == ends[0]
 
 
 def answers(design: str) -> object:
@@ -128,17 +88,17 @@ def answers(design: str) -> object:
     ],
 )
 def test_what_is_remembered_changes_no_answer(design: str, tmp_path: Path) -> None:
-    """A review says the same if each state is judged and each end runs anew."""
+    """A review says the same if each state is judged and each step runs anew."""
     file = tmp_path / "config"
     file.write_text(config_text("IO_STRICT_DEVMEM"), encoding="utf-8")
     design = design.format(file)
     remembered = answers(design)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JudgedKernel, "end", lambda kernel: kernel.step(None))
+        patch.setattr(TriedKernel, "_known", lambda kernel, number: None)
         patch.setattr(
             JudgedKernel,
             "_judged",
-            lambda kernel, facts: (module.freeze(kernel.kernel, counts=False), kernel._judge(facts)),
+            lambda kernel, facts: (module.state_of(kernel.kernel), kernel._judge(facts)),
         )
 
         assert answers(design) == remembered

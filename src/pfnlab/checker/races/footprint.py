@@ -15,11 +15,12 @@ from functools import partial
 from operator import attrgetter, itemgetter
 from typing import Any, cast
 
-from pfnlab.checker.races.noting import Note, notable, noting
+from pfnlab.checker.races.noting import Note, methods_of, notable, noting
 from pfnlab.checker.scopes.declared_fields import PLAIN
 from pfnlab.checker.scopes.modes import FrameReach, reaches
 from pfnlab.checker.scopes.moment import USED_VMA
 from pfnlab.checker.scopes.packing import Packing
+from pfnlab.checker.scopes.policies_apart import ANY_POLICY, policies_of
 from pfnlab.kernel.hw.pgtable import EntryRun, Page, PageTables
 from pfnlab.kernel.hw.tlb import Tlb
 from pfnlab.kernel.mm.kernel import Kernel, Task
@@ -62,6 +63,8 @@ class Parts:
         self._kernel = kernel
         self._mms = list({id(task.mm): task.mm for task in kernel.tasks.values()}.values())
         self._tasks = list(kernel.tasks.values())
+        #: What the code last watched used of policies, each as ``SEAM.ATTRIBUTE``.
+        self.used: set[str] = set()
         self.stale_before: Callable[[EntryRun], list[str]] = lambda run: []
         self.names: list[str] = []
         self._values: list[Callable[[], Any]] = []
@@ -95,10 +98,6 @@ class Parts:
         for name, device in sorted(kernel.vfio.items()):
             self._add_lock(f"memory_lock of {name}", device.memory_lock)
             self._add_lock(f"vma_lock of {name}", device.vma_lock)
-        for policy in self._policies_with_memory():
-            for attribute, lock in getattr(policy, "__dict__", {}).items():
-                if isinstance(lock, RwLock):
-                    self._add_lock(f"policy's {attribute}", lock)
         self._book_part = self._add("book", self._book_value)
         self._kernel_parts = {
             "reverse map": self._add("reverse map", self._reverse_map_value),
@@ -112,6 +111,11 @@ class Parts:
         self._contexts_part = self._add("contexts", lambda: _values(self._contexts, self._packing().pack))
         self._pages_part = self._add("pages", lambda: _values(self._pages, _page_value))
         self._machine_part = self._add("machine", kernel.state)
+        # Last, so that kernels with other policies have the other parts in common.
+        for policy in self._policies_with_memory():
+            for attribute, lock in getattr(policy, "__dict__", {}).items():
+                if isinstance(lock, RwLock):
+                    self._add_lock(f"policy's {attribute}", lock)
         self.notice("")
 
     def _add_space(self, number: int, mm: MmStruct) -> None:
@@ -213,7 +217,13 @@ class Parts:
 
         :param policy: whether that code continues in a policy, which may touch everything it refers to
         """
-        touched: set[int] = {self._kernel_parts["policies"], self._contexts_part} if policy else set()
+        policies_part = self._kernel_parts["policies"]
+        touched: set[int] = {policies_part, self._contexts_part} if policy else set()
+        policies: list[tuple[str, Any]] = [(seam, type(one)) for seam, one in policies_of(self._kernel)]
+        seams = {kind: (seam, methods_of(kind)) for seam, kind in policies}
+        noted_policies = notable(seams)
+        # A policy that is not noted may be used anywhere.
+        self.used = used = {ANY_POLICY} if policy or len(noted_policies) < len(seams) else set[str]()
         object_parts, tasks_part, machine_part, devices_part = (
             self._object_parts,
             self._tasks_part,
@@ -246,6 +256,12 @@ class Parts:
         def note_part(number: int) -> Note:
             return lambda instance, name, sets: touched.add(number)
 
+        def note_policy(policy: Any, name: str, sets: bool) -> None:
+            seam, methods = seams[type(policy)]
+            used.add(f"{seam}.{name}")
+            if name not in methods:
+                touched.add(policies_part)
+
         notes: dict[type, Note] = {
             **{Kernel: note_kernel, MmStruct: note_space, Vma: note_vma},
             **dict.fromkeys((PageTables, Tlb, RwLock, TableLocks, VmaLocks), note_object),
@@ -259,11 +275,9 @@ class Parts:
                 notable({type(context) for _, context in self._contexts.values()}),
                 note_part(self._contexts_part),
             ),
-            **dict.fromkeys(
-                notable(map(type, self._policies_with_memory())), note_part(self._kernel_parts["policies"])
-            ),
+            **dict.fromkeys(noted_policies, note_policy),
         }
-        with noting(notes):
+        with noting(notes, noted_policies):
             yield touched
 
     # The values of parts.
@@ -345,7 +359,7 @@ class Parts:
         return [packing.attributes(policy) for policy in self._policies_with_memory()]
 
     def _policies_with_memory(self) -> list[object]:
-        return [self._kernel.tracker, *self._kernel.flushes.each()]
+        return [policy for _, policy in policies_of(self._kernel)]
 
     def _devices_value(self) -> Any:
         kernel, packing = self._kernel, self._packing()

@@ -17,13 +17,16 @@ from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pfnlab.checker.races.continuation import UnsayableError
-from pfnlab.checker.races.turns import Ground, Live, Position, TurnResult
+from pfnlab.checker.races.turns import Ground, Live, Position, SetUpKernels, TurnResult
 from pfnlab.checker.scopes.modes import FrameReach, agree, differing
 from pfnlab.checker.scopes.scope import Race
-from pfnlab.programs.model.model_machine import ModelMachine
 
 #: The number of kernels to keep, so that a turn from the same joint state need not repeat the schedule.
 _MOST_KERNELS = 64
+
+
+#: The bits of tasks in a footprint follow those of parts; no kernel has so many.
+_MOST_PARTS = 256
 
 
 class JointState(NamedTuple):
@@ -60,12 +63,14 @@ class TurnEffect(NamedTuple):
     :param changed: the parts it changes, each with a digest of the new value
     :param footprint: the parts it reads and writes, followed by one bit per task for whether the task is in
         the middle of an operation
+    :param used: what it uses of policies (:func:`~pfnlab.checker.scopes.policies_apart.policies_apart`)
     """
 
     result: TurnResult
     changed: tuple[tuple[int, int], ...]
     position: Position
     footprint: Footprint
+    used: frozenset[str]
 
 
 _Item = TypeVar("_Item")
@@ -98,13 +103,17 @@ _Pick = Callable[[Sequence[int]], Any]
 class Turns:
     """All turns of one race. Each runs when its effect is first needed.
 
+    :param alike: the turns of the same race on another model, and what of its policies is other here; effects
+        that use nothing of that are the same here
     :ivar begin: the joint state before the first turn
     :ivar run: the number of turns run so far
     """
 
-    def __init__(self, machine: ModelMachine, race: Race) -> None:
-        self._machine, self._race, self._ground = machine, race, Ground(race)
-        live = Live(machine, race, self._ground)
+    def __init__(
+        self, kernels: SetUpKernels, race: Race, alike: tuple[Turns, frozenset[str]] | None = None
+    ) -> None:
+        self._set_up, self._race, self._ground = kernels, race, Ground(race)
+        live = Live(kernels, race, self._ground)
         self.tasks = live.tasks
         self._operations = tuple(live.operations(task) for task in self.tasks)
         self.names = tuple(live.parts.names)
@@ -112,6 +121,11 @@ class Turns:
         self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
         #: The places where a part reaches frames, by part number and digest of its value.
         self._reached: dict[tuple[int, int], tuple[list[FrameReach], list[FrameReach]]] = {}
+        self._alike: Turns | None = None
+        self._apart = frozenset[str]()
+        if alike is not None and self.names[: len(alike[0].names)] == alike[0].names:
+            self._alike, self._apart = alike
+            self._reached = self._alike._reached
         #: The answers that depend on all parts.
         self._modes: dict[tuple[int, ...], bool | None] = {}
         self._reaching = live.parts.reaching
@@ -144,8 +158,10 @@ class Turns:
     @cached_property
     def _asks_two_modes(self) -> bool:
         """True if the operations, run in sequence, ask for two modes of one frame."""
-        live = Live(self._machine, self._race, self._ground)
-        return agree(live.asked_in_a_row()) is False
+        live = Live(self._set_up, self._race, self._ground)
+        asked = live.asked_in_a_row()
+        live.give_up()
+        return agree(asked) is False
 
     def _note_reached(self, live: Live, values: Iterable[tuple[int, int]]) -> None:
         for number, value in values:
@@ -158,7 +174,12 @@ class Turns:
 
     def go(self, joint: JointState, task: int) -> TurnEffect:
         """The effect of the next turn of task number *task*."""
-        return self._effects.get(task, joint) or self._run_turn(joint, task)
+        return self._effects.get(task, joint) or self._borrowed(joint, task) or self._run_turn(joint, task)
+
+    def _borrowed(self, joint: JointState, task: int) -> TurnEffect | None:
+        """The effect on the model that is alike, if it is the same here."""
+        effect = self._alike._effects.get(task, joint) if self._alike is not None else None
+        return None if effect is None or effect.used & self._apart else effect
 
     def after(self, joint: JointState, task: int, effect: TurnEffect) -> JointState:
         """The joint state after a turn of *task* with that effect."""
@@ -172,6 +193,9 @@ class Turns:
         if not joint.positions[task].waits:
             return not self.finished(joint, task)
         answer = self._ready.get(task, joint)
+        if answer is None and self._alike is not None:
+            # Locks are no policy's code.
+            answer = self._alike._ready.get(task, joint)
         if answer is None:
             live = self.take_kernel(joint)
             self._put_kernel(joint, live)
@@ -185,6 +209,7 @@ class Turns:
         name, before = self.tasks[task], joint.positions[task]
         live = self.take_kernel(joint)
         result, touched = live.watch(name)
+        used = frozenset(live.parts.used)
         numbers = tuple(sorted(touched))
         values = [(number, digest(live.parts.value(number))) for number in numbers]
         changed = tuple((number, value) for number, value in values if value != joint.parts[number])
@@ -194,18 +219,20 @@ class Turns:
             try:
                 value = live.variables(name)
             except UnsayableError:
-                # In this case the earlier position and all values touched determine the continuation.
-                value = before.value, [(number, joint.parts[number]) for number in numbers]
+                # In this case the earlier position and all values touched determine the continuation, except
+                # that code that is other on the model that is alike leads elsewhere.
+                values_touched = [(number, joint.parts[number]) for number in numbers]
+                value = before.value, values_touched, bool(used & self._apart)
             position = position._replace(value=digest((position.done, position.waits, value)))
         footprint = Footprint(_bits(numbers), _bits(number for number, _ in changed))
         footprint |= self._task_bits(task, before, position, result)
-        effect = TurnEffect(result, changed, position, footprint)
+        effect = TurnEffect(result, changed, position, footprint, used)
         self._put_kernel(self.after(joint, task, effect), live)
         return self._effects.put(task, joint, numbers, effect)
 
     def _task_bits(self, task: int, before: Position, after: Position, result: TurnResult) -> Footprint:
         """The task bits in a footprint: a turn may change its own task's bit and read the others."""
-        bits = [1 << len(self.names) + number for number in range(len(self.tasks))]
+        bits = [1 << _MOST_PARTS + number for number in range(len(self.tasks))]
         reads = sum(bits) - bits[task] if result.told_free is not None else 0
         return Footprint(reads, bits[task] * (before.under_way != after.under_way))
 
@@ -213,7 +240,7 @@ class Turns:
         """A kernel in state *joint*; the caller owns it from now on."""
         live = self._lives.pop(joint[1:], None)
         if live is None:
-            live = Live(self._machine, self._race, self._ground)
+            live = Live(self._set_up, self._race, self._ground)
             for task in joint.schedule:
                 live.go(task)
         return live

@@ -1,6 +1,6 @@
 """Records attribute accesses: a watched class gets its own methods for reading and setting attributes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import FunctionType
@@ -41,7 +41,7 @@ QUIET: dict[type, tuple[str, ...]] = {
 #: Called with the object, the attribute's name, and whether it is being set.
 Note = Callable[[Any, str, bool], None]
 _NOTES: list[Mapping[type, Note]] = []
-_METHODS: dict[type, tuple[Any, Any]] = {}
+_METHODS: dict[tuple[type, bool], tuple[Any, Any]] = {}
 
 
 def notable(kinds: Iterable[type]) -> list[type]:
@@ -61,12 +61,21 @@ def _is_notable(kind: type) -> bool:
 _HEAP_TYPE = 1 << 9
 
 
+@cache
+def methods_of(kind: type[Any]) -> frozenset[str]:
+    """The names of the methods and properties of *kind*."""
+    return frozenset(name for name in dir(kind) if isinstance(getattr(kind, name), FunctionType | property))
+
+
 @contextmanager
-def noting(notes: Mapping[type, Note]) -> Iterator[None]:
-    """Record each attribute access on objects of these classes while this context is active."""
+def noting(notes: Mapping[type, Note], with_methods: Collection[type] = ()) -> Iterator[None]:
+    """Record each attribute access on objects of these classes while this context is active.
+
+    :param with_methods: the classes whose methods are recorded, too
+    """
     _NOTES.append(notes)
     for kind in notes:
-        _watch(kind)
+        _watch(kind, kind in with_methods)
     try:
         yield
     finally:
@@ -75,19 +84,20 @@ def noting(notes: Mapping[type, Note]) -> Iterator[None]:
             _unwatch(kind)
 
 
-def _watch(kind: type) -> None:
-    if kind not in _METHODS:
-        _METHODS[kind] = _noting_methods(kind)
-    kind.__getattribute__, kind.__setattr__ = _METHODS[kind]  # type: ignore[method-assign]
+def _watch(kind: type, with_methods: bool) -> None:
+    key = kind, with_methods
+    if key not in _METHODS:
+        _METHODS[key] = _noting_methods(kind, with_methods)
+    kind.__getattribute__, kind.__setattr__ = _METHODS[key]  # type: ignore[method-assign]
 
 
 def _unwatch(kind: type) -> None:
     del kind.__getattribute__, kind.__setattr__
 
 
-def _noting_methods(kind: type) -> tuple[Any, Any]:
+def _noting_methods(kind: type, with_methods: bool) -> tuple[Any, Any]:
     """The methods that read and set attributes of *kind* and record those that are state."""
-    methods = (name for name in dir(kind) if isinstance(getattr(kind, name), FunctionType | property))
+    methods = () if with_methods else methods_of(kind)
     quiet = frozenset((*dir(object), *QUIET.get(kind, ()), *methods))
     read, write = object.__getattribute__, object.__setattr__
 

@@ -11,6 +11,8 @@ the owner then considers the frame free and may hand it to another user. An entr
 in between does not count: it is up to the driver to prevent that.
 """
 
+from __future__ import annotations
+
 import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +23,16 @@ import msgspec
 
 from pfnlab.base.errors import ProgramError, Undecided
 from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
-from pfnlab.checker.races.turns import EXIT, Live, Turn, driven_pages, reached, revoked, translations
+from pfnlab.checker.races.turns import (
+    EXIT,
+    Live,
+    SetUpKernels,
+    Turn,
+    driven_pages,
+    reached,
+    revoked,
+    translations,
+)
 from pfnlab.checker.scopes.modes import modes_agree
 from pfnlab.checker.scopes.moment import StateView, facts_since, warn_again
 from pfnlab.checker.scopes.properties import STATE_QUESTIONS
@@ -93,12 +104,27 @@ class _Ending(NamedTuple):
 
 
 class RaceModel(CountingModel):
-    """All schedules of a scope's races on one modelled kernel."""
+    """All schedules of a scope's races on one modelled kernel.
 
-    def __init__(self, machine: ModelMachine, scope: RaceScope) -> None:
+    :param kernels: kernels of *machine* left over from earlier races
+    :param alike: the same scope on another model, and what is apart
+        (:func:`~pfnlab.checker.scopes.policies_apart.policies_apart`)
+    """
+
+    def __init__(
+        self,
+        machine: ModelMachine,
+        scope: RaceScope,
+        kernels: SetUpKernels | None = None,
+        alike: tuple[RaceModel, frozenset[str]] | None = None,
+    ) -> None:
         super().__init__()
         self.machine, self.scope = machine, scope
-        self.turns = [Turns(machine, race) for race in scope.races]
+        kernels = kernels or SetUpKernels(machine)
+        self.turns: list[Turns] = [
+            Turns(kernels, race, None if alike is None else (alike[0].turns[number], alike[1]))
+            for number, race in enumerate(scope.races)
+        ]
         self._endings: dict[tuple[Any, ...], _Ending] = {}
 
     def initial(self) -> Iterable[RaceState]:
@@ -147,6 +173,7 @@ class RaceModel(CountingModel):
                 ending = _Ending(answers, (), ())
             else:
                 ending = _Ending(answers, exit_facts, self._answers(live, _together(facts, exit_facts)))
+            live.give_up()
             self._endings[key] = ending
         return ending
 

@@ -11,6 +11,7 @@ from pfnlab.base.own_code import own_mistakes
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts
+from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.moment import (
     LEFT_BEHIND,
     LOOKED_BEHIND,
@@ -33,6 +34,9 @@ from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.model.execution import SequentialExecution, StepOutcome
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
+
+#: The most kernels to keep for one setup, and the most setups: two neighbouring pages may be read in turn.
+_MOST_UNUSED, _MOST_SETUPS = 64, 2
 
 
 class Turn(NamedTuple):
@@ -88,29 +92,76 @@ class Position(NamedTuple):
 
 
 class Ground:
-    """The parts shared by all kernels of one race: the platform, the devices and the addresses."""
+    """The parts shared by all kernels of one race: the platform, the devices and the addresses.
+
+    :ivar before: what a kernel before the first turn depends on; races often share it
+    """
 
     def __init__(self, race: Race) -> None:
         self.platform, self.devices, _ = place(race.program)
         self.places = Places.of(race.program, self.devices)
         self.driven = driven_pages(race.program)
         self.vfio = driven_pages(race.program, vfio=True)
+        self.before = (race.setup, self.platform, repr((self.devices, self.places)))
+
+
+class SetUpKernel:
+    """A kernel after the setup of a race, and its parts; it can return there without another boot.
+
+    :ivar ground: see :class:`Ground`
+    """
+
+    def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
+        self.before = ground.before
+        self.kernel = kernel = machine.boot(ground.platform, ground.devices)
+        kernel.start_task(MAIN_TASK)
+        one_by_one = SequentialExecution(kernel, ground.places)
+        for op in race.setup:
+            one_by_one.step(op)
+        # Facts about the setup belong to no turn.
+        facts_since(kernel.trace)
+        self.parts = Parts(kernel)
+        self._mark = Mark(kernel, self.parts, constant=(kernel.profile, kernel.platform), locks=True)
+
+    def go_back(self) -> None:
+        """Undo everything since the setup; no operation may be under way."""
+        self._mark.restore()
+
+
+class SetUpKernels:
+    """Kernels of one machine that nothing uses at the moment, for further races with an equal setup."""
+
+    def __init__(self, machine: ModelMachine) -> None:
+        self.machine = machine
+        #: By what they depend on, the least recently used first.
+        self._unused: dict[object, list[SetUpKernel]] = {}
+
+    def take(self, race: Race, ground: Ground) -> SetUpKernel:
+        """A kernel after the setup of *race*."""
+        unused = self._unused.get(ground.before)
+        return unused.pop() if unused else SetUpKernel(self.machine, race, ground)
+
+    def give(self, kernel: SetUpKernel) -> None:
+        """Take a kernel back; no operation may be under way on it."""
+        unused = self._unused.pop(kernel.before, [])
+        if len(unused) < _MOST_UNUSED:
+            kernel.go_back()
+            unused.append(kernel)
+        self._unused[kernel.before] = unused
+        if len(self._unused) > _MOST_SETUPS:
+            del self._unused[next(iter(self._unused))]
 
 
 class Live:
     """One race on its own kernel."""
 
-    def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
+    def __init__(self, kernels: SetUpKernels, race: Race, ground: Ground) -> None:
         #: True if a fault may restore an entry revoked by the guest driver, which no kernel prevents.
         self._faults = any(isinstance(op.call, FAULTING) for op in race.concurrent)
         self._devices, self._driven, self._vfio = ground.devices, ground.driven, ground.vfio
-        self.kernel = machine.boot(ground.platform, self._devices)
-        self.kernel.start_task(MAIN_TASK)
+        self._kernels, self._set_up = kernels, kernels.take(race, ground)
+        self.kernel, self.parts = self._set_up.kernel, self._set_up.parts
         self._one_by_one = SequentialExecution(self.kernel, ground.places)
-        for op in race.setup:
-            self._one_by_one.step(op)
-        # Facts about the setup belong to no turn.
-        facts_since(self.kernel.trace)
         self._ops: dict[str, list[Op]] = {}
         for op in race.concurrent:
             self._ops.setdefault(op.task, []).append(op)
@@ -119,7 +170,6 @@ class Live:
         self._under_way: dict[str, Operation] = {}
         #: For each task, the translations on all processors when its revocation began.
         self._before_revocation: dict[str, list[Entry]] = {}
-        self.parts = Parts(self.kernel)
         self.parts.stale_before = self._stale_before
 
     def operations(self, task: str) -> int:
@@ -178,9 +228,10 @@ class Live:
         return TurnResult(turn, operation.result, told_free, facts_since(self.kernel.trace))
 
     def give_up(self) -> None:
-        """End all operations under way; the kernel is then useless."""
+        """End all operations under way, and give the kernel back."""
         for operation in self._under_way.values():
             operation.give_up()
+        self._kernels.give(self._set_up)
 
     def exit(self) -> tuple[str, ...]:
         """Let every task exit, last created first; return the effects that the kernel does not show.

@@ -1,15 +1,17 @@
 """Runs a program on one model and judges it after every operation by all state properties."""
 
+import marshal
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.own_code import own_mistakes
 from pfnlab.base.units import PAGE_SHIFT, number_of
-from pfnlab.checker.scopes.domain import effect_of, performed
+from pfnlab.checker.scopes.domain import OperationEffect, effect_of, performed
 from pfnlab.checker.scopes.frozen import freeze
 from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.moment import StateView
@@ -80,6 +82,9 @@ class SeenState(NamedTuple):
         return ", ".join(f"{count} {mode}" for mode, count in sorted(pages.items())) or "-"
 
 
+#: The length of a state's digest.
+STATE_BYTES = 16
+
 #: The state within an operation, which is not observed.
 NOTHING_SEEN = SeenState((), (), ())
 
@@ -105,12 +110,15 @@ class JudgedState(NamedTuple):
     seen: SeenState
 
 
-#: A state that later steps depend on, as a value (:func:`~pfnlab.checker.scopes.frozen.freeze`); None if a
-#: policy stores something that has no value.
-FrozenState = tuple[bytes, ...] | None
+#: A state that later steps depend on, as a digest of its value (:func:`state_of`); None if a policy stores
+#: something that has no value.
+StateDigest = bytes | None
 
-#: What is known about states, by the tracker, walkers and platform that judges ask, and by state and facts.
-KnownStates = dict[Any, dict[tuple[FrozenState, tuple[str, ...]], JudgedState]]
+#: What is known about states, by state and facts, as long as trackers, walkers and platform are the same.
+KnownStates = dict[tuple[bytes, tuple[str, ...]], JudgedState]
+
+#: The attribute of a tracker that judges use.
+ASKED_OF_TRACKER = "tracked"
 
 
 class JudgedKernel:
@@ -136,15 +144,29 @@ class JudgedKernel:
         self.kernel.start_task(MAIN_TASK)
         places = Places.of(program, devices)
         self._one_by_one = SequentialExecution(self.kernel, Places(**{**vars(places), "whole": whole}))
-        asked = type(self.kernel.tracker), self.kernel.profile.walkers, self.kernel.platform
-        self._known = None if known is None else known.setdefault(asked, {})
-        #: By the state before it and its processes, the end of every program.
-        self._ends: dict[Any, StepVerdict] = {}
-        self.state: FrozenState = None
+        self._known = known
+        self.state: StateDigest = None
+        #: The facts of the last step that its state does not show.
+        self.facts: tuple[str, ...] = ()
 
     def mark(self) -> Mark:
         """A mark of the current state, for returning to it later."""
         return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
+
+    def run(self, op: Op | None) -> OperationEffect | None:
+        """Perform *op*, and judge nothing; if it is None, let every task exit.
+
+        :return: None if it waits for its own lock
+        :raises Undecided: if the model has no rule for it
+        """
+        with own_mistakes():
+            try:
+                if op is None:
+                    return effect_of(self.kernel, self._end)
+                return performed(self.kernel, self._one_by_one, op)
+            except WaitsForeverError:
+                self.kernel.trace.take()
+                return None
 
     def step(self, op: Op | None) -> StepVerdict:
         """Perform *op*; if it is None, let every task exit.
@@ -152,42 +174,23 @@ class JudgedKernel:
         :raises Undecided: if the model has no rule for it
         """
         before = self.kernel.failures.allocations
-        with own_mistakes():
-            try:
-                if op is None:
-                    effect = effect_of(self.kernel, self._end)
-                else:
-                    effect = performed(self.kernel, self._one_by_one, op)
-            except WaitsForeverError:
-                self.kernel.trace.take()
-                self.state = None
-                return StepVerdict(
-                    STUCK, frozenset((no_deadlock.name,)), (), StepCosts(0, 0, 0, 0), NOTHING_SEEN
-                )
+        effect = self.run(op)
+        if effect is None:
+            self.state, self.facts = None, ()
+            return StepVerdict(STUCK, frozenset((no_deadlock.name,)), (), StepCosts(0, 0, 0, 0), NOTHING_SEEN)
+        self.facts = effect.facts
         self.state, (broken, seen) = self._judged(effect.facts)
         reserved = sum(event.name == "memtype_reserve" for event in effect.events)
         allocated = self.kernel.failures.allocations - before
         costs = StepCosts(effect.flushes, effect.needless, reserved, allocated)
         return StepVerdict(effect.result, broken, tuple(map(str, effect.log)), costs, seen)
 
-    def end(self) -> StepVerdict:
-        """The end of the program, where every task exits; run once for each state.
-
-        :raises Undecided: if the model has no rule for it
-        """
-        # A message may name a process.
-        key = self.state, tuple([task.pid for task in self.kernel.tasks.values()])
-        if self.state is None or key not in self._ends:
-            self._ends[key] = self.step(None)
-        return self._ends[key]
-
-    def _judged(self, facts: tuple[str, ...]) -> tuple[FrozenState, JudgedState]:
+    def _judged(self, facts: tuple[str, ...]) -> tuple[StateDigest, JudgedState]:
         """The current state, and the judgement of it after a step with *facts*."""
         if self._known is None:
             return None, self._judge(facts)
-        try:
-            state = freeze(self.kernel, counts=False)
-        except Undecided:
+        state = state_of(self.kernel)
+        if state is None:
             return None, self._judge(facts)
         key = state, facts
         if key not in self._known:
@@ -204,6 +207,15 @@ class JudgedKernel:
     def _end(self) -> str:
         exit_all(self.kernel)
         return END
+
+
+def state_of(kernel: Kernel) -> StateDigest:
+    """The digest of *kernel*'s state, the same in every process; see :data:`StateDigest`."""
+    try:
+        state = freeze(kernel, counts=False)
+    except Undecided:
+        return None
+    return blake2b(marshal.dumps(state, 2), digest_size=STATE_BYTES).digest()
 
 
 def seen(kernel: Kernel) -> SeenState:

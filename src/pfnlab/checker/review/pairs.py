@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import search
+from pfnlab.checker.races.turns import SetUpKernels
 from pfnlab.checker.review.grounds import (
     KINDS,
     LEAVES,
@@ -27,7 +28,6 @@ from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.programs.cases.mapping_kinds import MAPPING_KINDS
 from pfnlab.programs.cases.neighbours import NEIGHBOURS, Neighbour
-from pfnlab.programs.model.model_machine import ModelMachine
 
 #: All properties that a schedule must satisfy.
 ASKED: tuple[Question, ...] = tuple(question for question in ALL_OF_RACES if question.kind == "always")
@@ -172,8 +172,15 @@ def _readers(kind: ReviewedMapping, neighbour: Neighbour) -> tuple[int, ...]:
 
 
 def searched(
-    machine: ModelMachine, race: Race, seconds: float | None = None
+    kernels: SetUpKernels,
+    race: Race,
+    seconds: float | None = None,
+    alike: tuple[RaceModel, frozenset[str]] | None = None,
 ) -> tuple[RaceModel, Exploration[RaceState]]:
-    """Search a pair's schedules on one model: all of them, or as many as the limits allow."""
-    model = RaceModel(machine, RaceScope("review", "", (race,)))
+    """Search a pair's schedules on one model: all of them, or as many as the limits allow.
+
+    :param kernels: the model, with kernels left over from other pairs
+    :param alike: see :class:`RaceModel`
+    """
+    model = RaceModel(kernels.machine, RaceScope("review", "", (race,)), kernels, alike)
     return model, search(model, list(race_properties(ASKED)), states=MOST_STATES, seconds=seconds)

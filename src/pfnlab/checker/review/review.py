@@ -6,13 +6,16 @@ out.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.checker.races.race import RaceState
+from pfnlab.checker.races.turns import SetUpKernels
 from pfnlab.checker.review.grounds import ALONE, BESIDE, GROUNDS, ground, ops_text, used_areas
 from pfnlab.checker.review.judged import newly_broken, other_walkers
+from pfnlab.checker.review.pair_answers import PairsOfModels
 from pfnlab.checker.review.pairs import (
     ASKED,
     OperationPair,
@@ -25,9 +28,10 @@ from pfnlab.checker.review.pairs import (
 )
 from pfnlab.checker.review.parted import Parted
 from pfnlab.checker.review.review_result import Broken, Form, ReviewResult, ReviewStage
+from pfnlab.checker.review.reviewed_models import ReviewedModels
 from pfnlab.checker.review.sequences import PieceAnswer, Sequel, SideBySideModels
 from pfnlab.checker.scopes.properties import MODEL_PROPERTIES
-from pfnlab.checker.search.path import Path
+from pfnlab.checker.search.path import Path as SearchPath
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.programs.cases.neighbours import NEIGHBOURS, Neighbour
 from pfnlab.programs.lang.ops import Program
@@ -134,6 +138,7 @@ def review(
     done: Callable[[], None] = lambda: None,
     enough: Callable[[ReviewSoFar], bool] = lambda found: False,
     interrupted: Callable[[], None] | None = None,
+    folder: Path | None = None,
 ) -> ReviewResult:
     """Run all pieces on *base* and *design*, and compare their answers.
 
@@ -144,13 +149,17 @@ def review(
     :param done: called when a piece is done
     :param enough: called after each piece; returns whether the rest may be skipped
     :param interrupted: called on Ctrl-C, after which the rest is skipped; None to let Ctrl-C end the review
+    :param folder: where answers of bases are kept for other reviews; None to keep none
     """
     begin = time.monotonic()
     chosen = plan() if pieces is None else list(pieces)
     deadline = begin + seconds
 
+    models = ReviewedModels(base, design, folder)
+    tried = PairsOfModels(models)
+
     def answered(piece: ReviewPiece) -> PieceAnswer:
-        return _answered(base, design, piece, deadline)
+        return _answered(models, piece, deadline, tried)
 
     new = in_order(answered, [piece for at, piece in enumerate(chosen) if at not in known], jobs, done=done)
     total, asked = Parted[Sequel](), [0] * len(_STAGES)
@@ -213,41 +222,17 @@ def _shorter(shown: dict[str, FoundPair], more: Mapping[str, int], piece: Review
             shown[name] = FoundPair(piece.pair, length)
 
 
-def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, deadline: float) -> PieceAnswer:
+def _answered(
+    models: ReviewedModels, piece: ReviewPiece, deadline: float, pairs_of: PairsOfModels
+) -> PieceAnswer:
     """The answer to one piece; empty if time ran out."""
     if time.monotonic() > deadline:
         return PieceAnswer(done=False)
-    if piece.pair is None:
-        both = SideBySideModels(base, design, piece.ground)
-        both.answer.done = both.try_all(piece.doubles, deadline)
-        return both.answer
-    answer = PieceAnswer()
-    race = piece.pair.race()
-    if race is None:
-        return answer
-    found = dict[ModelMachine, dict[str, int]]()
-    for machine in (design, base):
-        if found == {design: {}} and piece.stage >= _CORE:
-            # Violations by the base alone are reported only for the core.
-            return answer
-        try:
-            model, exploration = searched(machine, race, max(0.0, deadline - time.monotonic()))
-        except Undecided as unknown:
-            return PieceAnswer(unmodelled={str(unknown): 1})
-        if exploration.passed:
-            # This model may also violate the properties that the other violates, but that is unknown.
-            answer.done = False
-            return answer
-        answer.unmodelled.update(model.unmodelled)
-        found[machine] = {name: len(path.actions) for name, path in exploration.discoveries.items()}
-    here, there = found[design], found[base]
-    answer.broken_pairs, answer.repaired_pairs = _alone(here, there), _alone(there, here)
-    return answer
-
-
-def _alone(violated: dict[str, int], others: dict[str, int]) -> dict[str, int]:
-    """The properties that one model violates and the other satisfies."""
-    return {name: length for name, length in violated.items() if name not in others}
+    if piece.pair is not None:
+        return pairs_of.answer(piece.pair, deadline, core=piece.core)
+    both = SideBySideModels(models, piece.ground)
+    both.answer.done = both.try_all(piece.doubles, deadline)
+    return both.answer
 
 
 def _told(
@@ -293,8 +278,8 @@ def _sequence(name: str, way: Sequel, machine: ModelMachine, other: ModelMachine
 def _schedule(name: str, pair: OperationPair, machine: ModelMachine) -> tuple[str | None, tuple[str, ...]]:
     race = pair.race()
     assert race is not None
-    model, found = searched(machine, race)
-    path: Path[RaceState] = found.discoveries[name]
+    model, found = searched(SetUpKernels(machine), race)
+    path: SearchPath[RaceState] = found.discoveries[name]
     question = next(question for question in ASKED if question.name == name)
     program = model.program(
         *(path, question, f"{name} on model:{machine.spec}", "In which order is it violated?")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -21,10 +21,12 @@ from pfnlab.checker.review.judged import (
     KnownStates,
     StepVerdict,
     newly_broken,
-    other_walkers,
 )
 from pfnlab.checker.review.parted import Parted
 from pfnlab.checker.review.review_result import COST_KINDS, ChangedField
+from pfnlab.checker.review.reviewed_models import ReviewedModels
+from pfnlab.checker.review.tried_kernel import KeptSteps, TriedKernel
+from pfnlab.kernel.policies.boot import has_own
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -61,16 +63,27 @@ _SEEN: tuple[ChangedField, ...] = ("book", "entries", "walks")
 class SideBySideModels:
     """Design and base on one ground."""
 
-    def __init__(self, base: ModelMachine, design: ModelMachine, number: int) -> None:
+    def __init__(self, models: ReviewedModels, number: int) -> None:
         self._ground, self._number = ground(number), number
         everything = self._ground.program_of(
             [op for part in (*self._ground.firsts, *self._ground.seconds) for op in part], "", ""
         )
-        self._machines, self._walkers = (base, design), other_walkers(base, design)
-        known: KnownStates = {}
-        self._kernels = tuple(
-            JudgedKernel(machine, everything, self._walkers, known) for machine in self._machines
+        self._machines, self._walkers = (models.base, models.design), models.walkers
+        numbers: dict[Op, int] = {}
+        by_identity = {id(op): numbers.setdefault(op, len(numbers)) for op in everything.ops}
+        kept = KeptSteps() if models.kept is None else models.kept.steps(number)
+        self._kept, self._steps_kept = models.kept, len(kept.steps)
+        states = [kept.states, kept.states if models.judged_alike else {}]
+
+        def booting(machine: ModelMachine, judged: KnownStates) -> Callable[[], JudgedKernel]:
+            return lambda: JudgedKernel(machine, everything, self._walkers, judged)
+
+        base, design = map(booting, self._machines, states)
+        alike = None if models.steps_apart is None else (kept.steps, models.steps_apart)
+        self._base = TriedKernel(
+            base, by_identity, kept.steps, kept.begin, notes=not has_own(models.base.profile)
         )
+        self._kernels = self._base, TriedKernel(design, by_identity, {}, alike=alike)
         self.answer = PieceAnswer()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._apart: frozenset[str] = frozenset()
@@ -83,6 +96,12 @@ class SideBySideModels:
         """Try every operation and, if *pairs* is set, every second one after it; return False if time ran
         out.
         """
+        complete = self._try_all(pairs, deadline)
+        if self._kept is not None and len(self._base.steps) > self._steps_kept:
+            self._kept.keep_steps(self._number, self._base.steps, self._base.begin)
+        return complete
+
+    def _try_all(self, pairs: bool, deadline: float) -> bool:
         try:
             for op in self._ground.program.ops:
                 if not self._both(op, ()):
@@ -96,19 +115,20 @@ class SideBySideModels:
     def _branch(
         self, parts: Sequence[tuple[Op, ...]], before: tuple[Op, ...], more: int, deadline: float
     ) -> bool:
-        marks = [kernel.mark() for kernel in self._kernels]
         before_it = self._violated, self._apart, self._refused
-        states = [kernel.state for kernel in self._kernels]
+        for kernel in self._kernels:
+            kernel.branch()
         for part in parts:
             if time.monotonic() > deadline:
                 return False
             complete = self._try(part, before, more, deadline)
-            for kernel, mark, state in zip(self._kernels, marks, states, strict=True):
-                mark.restore()
-                kernel.state = state
+            for kernel in self._kernels:
+                kernel.go_back()
             self._violated, self._apart, self._refused = before_it
             if not complete:
                 return False
+        for kernel in self._kernels:
+            kernel.leave()
         return True
 
     def _try(self, part: tuple[Op, ...], before: tuple[Op, ...], more: int, deadline: float) -> bool:
@@ -140,7 +160,7 @@ class SideBySideModels:
 
     def _both(self, op: Op | None, ops: tuple[Op, ...]) -> bool:
         """Perform *op* on both and compare; return False if it never returns on one."""
-        base, design = (kernel.end() if op is None else kernel.step(op) for kernel in self._kernels)
+        base, design = (kernel.step(op) for kernel in self._kernels)
         found, way = self.answer, Sequel(self._number, ops)
         found.asked += 1
         base_before, design_before = self._violated

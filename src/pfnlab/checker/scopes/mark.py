@@ -15,11 +15,14 @@ from typing import Any
 from pfnlab.checker.scopes.packing import slots_of
 from pfnlab.kernel.mm.locks import RwLock
 
-#: Classes that are never followed: values, and locks, which no task holds between operations.
-_VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType, RwLock)
+#: Classes that are never followed.
+_VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType)
 
-#: For each class met so far, whether it is one of these.
+#: For each class met so far, whether it is one of these, or a lock, which no task holds between operations.
 _IS_VALUE: dict[type, bool] = {}
+
+#: The same, where locks are followed.
+_IS_VALUE_BUT_LOCK: dict[type, bool] = {}
 
 
 class Mark:
@@ -29,9 +32,11 @@ class Mark:
     policy keeps in globals or in a function is therefore not restored; :mod:`.packing` allows neither.
 
     :param constant: objects that need not be followed because they never change
+    :param locks: whether locks are followed, because operations may stop while they hold some
     """
 
-    def __init__(self, *roots: object, constant: Iterable[object] = ()) -> None:
+    def __init__(self, *roots: object, constant: Iterable[object] = (), locks: bool = False) -> None:
+        self._values = (_VALUES, _IS_VALUE_BUT_LOCK) if locks else ((*_VALUES, RwLock), _IS_VALUE)
         self._blank: list[Any] = []
         self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
         self._lists: list[tuple[Any, Any]] = []
@@ -46,12 +51,12 @@ class Mark:
             self._copy(self._waiting.pop())
 
     def _follow(self, values: Iterable[Any]) -> None:
-        objects = self._objects
+        objects, (never_followed, known) = self._objects, self._values
         for value in values:
             kind = type(value)
-            is_value = _IS_VALUE.get(kind)
+            is_value = known.get(kind)
             if is_value is None:
-                is_value = _IS_VALUE[kind] = issubclass(kind, _VALUES)
+                is_value = known[kind] = issubclass(kind, never_followed)
             if not is_value and id(value) not in objects:
                 objects[id(value)] = value
                 self._waiting.append(value)

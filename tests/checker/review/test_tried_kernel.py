@@ -1,0 +1,109 @@
+"""Kernels whose known steps are not run."""
+
+from __future__ import annotations
+
+import pytest
+from for_each import for_each
+
+from pfnlab.checker.review.judged import JudgedKernel, StepVerdict
+from pfnlab.checker.review.reviewed_models import ReviewedModels
+from pfnlab.checker.review.tried_kernel import KnownSteps, TriedKernel
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Op
+from pfnlab.programs.model.model_machine import ModelMachine
+
+PROGRAM = load_text(
+    """pfnlab program 1
+title   Ways to one state
+device  bar: pci, 16 pages
+a = mmap bar[0:3] wc shared rw
+munmap a[1]
+munmap a[0]
+munmap a[2]
+read a[2]
+""",
+    "ways",
+)
+MAP, MIDDLE, FIRST, LAST, READ = PROGRAM.ops
+NUMBERS = {id(op): number for number, op in enumerate(PROGRAM.ops)}
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[Op | None]:
+    """The operations that kernels have judged."""
+    done: list[Op | None] = []
+    step = JudgedKernel.step
+
+    def noted(kernel: JudgedKernel, op: Op | None) -> StepVerdict:
+        done.append(op)
+        return step(kernel, op)
+
+    monkeypatch.setattr(JudgedKernel, "step", noted)
+    return done
+
+
+def tried(spec: str, alike: tuple[KnownSteps, frozenset[str]] | None = None) -> TriedKernel:
+    machine = ModelMachine(spec)
+    return TriedKernel(lambda: JudgedKernel(machine, PROGRAM, known={}), NUMBERS, {}, alike=alike, notes=True)
+
+
+def on_its_own(spec: str, *ops: Op | None) -> StepVerdict:
+    """The verdict on the last of *ops*, on a kernel that runs them all."""
+    kernel = JudgedKernel(ModelMachine(spec), PROGRAM)
+    return [kernel.step(op) for op in ops][-1]
+
+
+@for_each("spec", ["6.1", "7.3", "7.3,flush=first_vma"])
+def test_the_end_of_equal_states_runs_once(runs: list[Op | None], spec: str) -> None:
+    """Two orders leave the same, and their end is that of kernels that ran one of them."""
+    runs.clear()
+    kernel, ends = tried(spec), []
+    kernel.branch()
+    for ops in ((MAP, FIRST, LAST), (MAP, LAST, FIRST)):
+        for op in ops:
+            kernel.step(op)
+        ends.append(kernel.step(None))
+        kernel.go_back()
+
+    assert 1 == runs.count(None)
+    assert ends[0] is ends[1]
+    assert on_its_own(spec, MAP, FIRST, LAST, None) == on_its_own(spec, MAP, LAST, FIRST, None) == ends[0]
+
+
+def test_a_kernel_catches_up_with_known_steps(runs: list[Op | None]) -> None:
+    """An unknown step runs from the state that known ones lead to, and its branches return to theirs."""
+    first = tried("7.3")
+    for op in (MAP, FIRST):
+        first.step(op)
+    kernel = TriedKernel(
+        lambda: JudgedKernel(ModelMachine("7.3"), PROGRAM, known={}), NUMBERS, first.steps, first.begin
+    )
+    runs.clear()
+
+    kernel.branch()
+    kernel.step(MAP)
+    kernel.branch()
+    kernel.step(FIRST)
+    unknown = kernel.step(LAST)
+    kernel.go_back()
+    sibling = kernel.step(LAST)
+
+    assert [LAST, LAST] == runs
+    assert on_its_own("7.3", MAP, FIRST, LAST) == unknown
+    assert on_its_own("7.3", MAP, LAST) == sibling
+
+
+def test_steps_that_use_no_other_policy_are_those_of_the_base(runs: list[Op | None]) -> None:
+    """A read flushes nothing, so it runs on the base alone."""
+    apart = ReviewedModels(ModelMachine("7.3"), ModelMachine("7.3,flush=first_vma")).steps_apart
+    assert apart is not None
+    base = tried("7.3")
+    for op in (MAP, READ, FIRST):
+        base.step(op)
+    design = tried("7.3,flush=first_vma", (base.steps, apart))
+    runs.clear()
+
+    verdicts = [design.step(op) for op in (MAP, READ, FIRST)]
+
+    assert [FIRST] == runs
+    assert on_its_own("7.3,flush=first_vma", MAP, READ, FIRST) == verdicts[-1]
