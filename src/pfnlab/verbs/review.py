@@ -95,10 +95,12 @@ def _of_design(request: ReviewRequest, design_word: str, say: Say) -> ReviewResu
     from pfnlab.checker.review.kept_answers import AnswerFile, ReviewHead
     from pfnlab.checker.review.review import plan, review
     from pfnlab.checker.review.sequences import PieceAnswer
+    from pfnlab.lab.images.reviewed_bases import bases_folder
     from pfnlab.programs.model.model_machine import model_of
     from pfnlab.programs.runs.named_machines import name_machine
 
     base, design = (model_of(name_machine(spec)) for spec in models_reviewed(design_word, request.base))
+    folder = bases_folder()
     pieces = plan()
     with ExitStack() as stack:
         head = ReviewHead.of(base, design, pieces)
@@ -124,6 +126,7 @@ def _of_design(request: ReviewRequest, design_word: str, say: Say) -> ReviewResu
             keep=keep,
             done=work.advance,
             interrupted=lambda: _say_how_to_resume(request, say),
+            folder=folder,
         )
 
 

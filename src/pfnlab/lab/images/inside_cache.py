@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pfnlab.base.errors import TimedOut
 from pfnlab.lab.images.cache import cache_root, locked, quiet
+from pfnlab.lab.images.reviewed_bases import BASES
 
 #: Cache folders: a description of the entries, and how deep they are below the folder.
 _KINDS = {
@@ -23,7 +24,7 @@ _KINDS = {
         "modules": ("kernel modules", 1),
     },
     **{"symbols": ("kernel symbols", 1), "lens": ("kernel types", 1), "debug": ("debug kernels", 1)},
-    "bisect": ("answers and clones of bisections", 1),
+    **{"bisect": ("answers and clones of bisections", 1), BASES: ("bases of reviews", 1)},
     # Made by earlier pfnlab versions.
     **{"compiled": ("compiled searches", 1), "lost": ("consoles of lost guests", 1)},
 }
