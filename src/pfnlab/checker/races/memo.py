@@ -135,6 +135,8 @@ class Turns:
         self._ready: _Memo[tuple[bool]] = _Memo()
         #: Kernels by joint state, without the schedule, which is irrelevant here.
         self._lives = {self.begin[1:]: live}
+        #: Where a schedule leads, if a kernel was kept there.
+        self._along: dict[tuple[str, ...], tuple[tuple[Position, ...], tuple[int, ...]]] = {}
 
     def able(self, joint: JointState) -> tuple[int, ...]:
         """The numbers of the tasks that can run."""
@@ -239,10 +241,22 @@ class Turns:
     def take_kernel(self, joint: JointState) -> Live:
         """A kernel in state *joint*; the caller owns it from now on."""
         live = self._lives.pop(joint[1:], None)
-        if live is None:
-            live = Live(self._set_up, self._race, self._ground)
-            for task in joint.schedule:
-                live.go(task)
+        return self._replayed(joint.schedule) if live is None else live
+
+    def _replayed(self, schedule: tuple[str, ...]) -> Live:
+        """A kernel after *schedule*, from the last state on the way that a kernel is kept in.
+
+        A search that goes breadth first is done with shorter schedules.
+        """
+        done = len(schedule)
+        live = None
+        while live is None and done:
+            done -= 1
+            place = self._along.pop(schedule[:done], None)
+            live = None if place is None else self._lives.pop(place, None)
+        live = live or Live(self._set_up, self._race, self._ground)
+        for task in schedule[done:]:
+            live.go(task)
         return live
 
     def forget_kernels(self, most: int = 0) -> None:
@@ -256,6 +270,7 @@ class Turns:
             return
         self.forget_kernels(_MOST_KERNELS - 1)
         self._lives[joint[1:]] = live
+        self._along[joint.schedule] = joint[1:]
 
 
 def _bits(numbers: Iterable[int]) -> int:
