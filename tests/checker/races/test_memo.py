@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from some_races import COPIES, OTHERS, REVOCATIONS, races
 
 from pfnlab.checker.races.memo import digest
 from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.races.turns import Ground, Live, SetUpKernels
+from pfnlab.checker.scopes.policies_apart import policies_apart
 from pfnlab.checker.scopes.scope import Race, RaceScope, load_scope
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.trackers import TRACKERS
@@ -53,10 +55,15 @@ def wrong(
             yield f"{state.joint.schedule}: {name} behind {effect.result.turn}"
 
 
-def all_wrong(spec: str, scope: RaceScope, every: int = 1) -> list[str]:
-    """Of the turns of the races of *scope*, one of *every* so many."""
+def all_wrong(
+    spec: str, scope: RaceScope, every: int = 1, alike: tuple[RaceModel, frozenset[str]] | None = None
+) -> list[str]:
+    """Of the turns of the races of *scope*, one of *every* so many.
+
+    :param alike: another model, and what is apart
+    """
     machine = ModelMachine(spec)
-    model = RaceModel(machine, scope)
+    model = RaceModel(machine, scope, alike=alike)
     turns = [(state, task) for state in every_state(model) for task in state.able]
     return [
         one
@@ -156,10 +163,30 @@ def test_a_turn_that_looks_at_less_than_it_touches_is_found(monkeypatch: pytest.
     from pfnlab.kernel.hw.pgtable import PageTables
 
     watch, unwatch = noting._watch, noting._unwatch
-    monkeypatch.setattr(noting, "_watch", lambda kind: kind is PageTables or watch(kind))
+    monkeypatch.setattr(noting, "_watch", lambda kind, *more: kind is PageTables or watch(kind, *more))
     monkeypatch.setattr(noting, "_unwatch", lambda kind: kind is PageTables or unwatch(kind))
 
     assert all_wrong("7.2", races(OTHERS), every=7)
+
+
+@for_each("change", ["flush=first_vma", "tracker=no_cow", "tracker=exact"])
+def test_turns_of_a_model_that_is_alike_come_to_the_same(change: str) -> None:
+    """Those that use nothing in which the two differ are not run again."""
+    machines = ModelMachine("7.3"), ModelMachine(f"7.3,{change}")
+    base = RaceModel(machines[0], races(REVOCATIONS))
+    assert list(every_state(base))
+    apart = policies_apart(*machines)
+    assert apart is not None
+
+    assert [] == all_wrong(machines[1].spec, races(REVOCATIONS), 3, (base, apart))
+
+
+def test_a_difference_that_is_not_told_is_found() -> None:
+    """Then the design flushes where the base does."""
+    base = RaceModel(ModelMachine("7.3"), races(REVOCATIONS))
+    assert list(every_state(base))
+
+    assert all_wrong("7.3,flush=none", races(REVOCATIONS), 1, (base, frozenset()))
 
 
 def test_a_turn_is_run_once_for_many_schedules() -> None:

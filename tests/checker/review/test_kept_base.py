@@ -22,10 +22,10 @@ PIECES = (
 )
 
 
-def answers(folder: Path | None, design: str = "flush=first_vma") -> object:
+def answers(folder: Path | None, design: str = "flush=first_vma", jobs: int = 1) -> object:
     """What a short review says, without the seconds."""
     base, other = ModelMachine(BASE), ModelMachine(f"{BASE},{design}")
-    found = review(base, other, seconds=240.0, pieces=PIECES, folder=folder)
+    found = review(base, other, seconds=240.0, pieces=PIECES, jobs=jobs, folder=folder)
     ways = [[(one.name, one.text) for one in ones] for ones in (found.broken, found.repaired)]
     return found.states, ways, found.same, found.costs, found.changes, found.differs, found.left_out
 
@@ -52,6 +52,12 @@ def folder(tmp_path: Path, alone: object) -> Iterator[Path]:
 def test_a_review_says_the_same_with_and_without(folder: Path, alone: object) -> None:
     """Also the review that has made what is kept."""
     assert alone == answers(folder) == answers(folder)
+
+
+def test_processes_keep_together(tmp_path: Path, alone: object) -> None:
+    """Each writes the files of its pieces."""
+    assert alone == answers(tmp_path, jobs=2)
+    assert len(PIECES) == len(kept_files(tmp_path))
 
 
 def test_a_kept_base_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
