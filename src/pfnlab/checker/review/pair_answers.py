@@ -36,6 +36,9 @@ class PairsOfModels:
                 if self._kept is not None:
                     self._kept.keep_pair(pair.name, kept)
             base = kept
+            if self._apart == frozenset():
+                # Nothing is apart: the models are equal.
+                return _compared(base, base)
             alike = None if model is None or self._apart is None else (model, self._apart)
             design, _ = _found(self._design, race, deadline, alike)
         else:
