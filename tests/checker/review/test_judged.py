@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from configurations import config_text
-from for_each import for_each
 
 from pfnlab.checker.review import judged as module
 from pfnlab.checker.review.judged import JudgedKernel, JudgedState, KnownStates
