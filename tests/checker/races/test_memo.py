@@ -56,14 +56,14 @@ def wrong(
 
 
 def all_wrong(
-    spec: str, scope: RaceScope, every: int = 1, alike: tuple[RaceModel, frozenset[str]] | None = None
+    spec: str, scope: RaceScope, every: int = 1, other: tuple[RaceModel, frozenset[str]] | None = None
 ) -> list[str]:
     """Of the turns of the races of *scope*, one of *every* so many.
 
-    :param alike: another model, and what is apart
+    :param other: another model, and what is apart
     """
     machine = ModelMachine(spec)
-    model = RaceModel(machine, scope, alike=alike)
+    model = RaceModel(machine, scope, other=other)
     turns = [(state, task) for state in every_state(model) for task in state.able]
     return [
         one

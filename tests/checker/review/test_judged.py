@@ -11,7 +11,7 @@ from configurations import config_text
 from pfnlab.checker.review import judged as module
 from pfnlab.checker.review.judged import JudgedKernel, JudgedState, KnownStates
 from pfnlab.checker.review.review import ReviewPiece, review
-from pfnlab.checker.review.tried_kernel import TriedKernel
+from pfnlab.checker.review.tried_kernel import SteppedKernel
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -93,7 +93,7 @@ def test_what_is_remembered_changes_no_answer(design: str, tmp_path: Path) -> No
     design = design.format(file)
     remembered = answers(design)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TriedKernel, "_known", lambda kernel, number: None)
+        patch.setattr(SteppedKernel, "_known", lambda kernel, number: None)
         patch.setattr(
             JudgedKernel,
             "_judged",

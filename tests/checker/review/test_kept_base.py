@@ -1,4 +1,4 @@
-"""What is kept of a base between reviews."""
+"""Answers of a base that are kept between reviews."""
 
 from __future__ import annotations
 
@@ -124,9 +124,8 @@ def test_sources_are_all_files_that_answers_follow_from(
     """Also data."""
     for wing in ("base", "kernel", "programs", "checker"):
         (tmp_path / wing).mkdir()
-    (tmp_path / "__init__.py").touch()
     (tmp_path / "checker/grounds.toml").write_text("a")
-    monkeypatch.setattr(module.pfnlab, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(module, "_PACKAGE", tmp_path)
     digests = set()
     for text in ("a", "b"):
         (tmp_path / "checker/grounds.toml").write_text(text)

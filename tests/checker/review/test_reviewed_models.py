@@ -1,4 +1,4 @@
-"""What two models of a review have in common."""
+"""The steps, turns and judgements that two models of a review have in common."""
 
 from __future__ import annotations
 

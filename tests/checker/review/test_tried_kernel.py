@@ -7,7 +7,7 @@ from for_each import for_each
 
 from pfnlab.checker.review.judged import JudgedKernel, StepVerdict
 from pfnlab.checker.review.reviewed_models import ReviewedModels
-from pfnlab.checker.review.tried_kernel import KnownSteps, TriedKernel
+from pfnlab.checker.review.tried_kernel import KnownSteps, SteppedKernel
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -42,9 +42,11 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Op | None]:
     return done
 
 
-def tried(spec: str, alike: tuple[KnownSteps, frozenset[str]] | None = None) -> TriedKernel:
+def tried(spec: str, shared: tuple[KnownSteps, frozenset[str]] | None = None) -> SteppedKernel:
     machine = ModelMachine(spec)
-    return TriedKernel(lambda: JudgedKernel(machine, PROGRAM, known={}), NUMBERS, {}, alike=alike, notes=True)
+    return SteppedKernel(
+        lambda: JudgedKernel(machine, PROGRAM, known={}), NUMBERS, {}, shared=shared, notes=True
+    )
 
 
 def on_its_own(spec: str, *ops: Op | None) -> StepVerdict:
@@ -75,7 +77,7 @@ def test_a_kernel_catches_up_with_known_steps(runs: list[Op | None]) -> None:
     first = tried("7.3")
     for op in (MAP, FIRST):
         first.step(op)
-    kernel = TriedKernel(
+    kernel = SteppedKernel(
         lambda: JudgedKernel(ModelMachine("7.3"), PROGRAM, known={}), NUMBERS, first.steps, first.begin
     )
     runs.clear()

@@ -103,14 +103,14 @@ _Pick = Callable[[Sequence[int]], Any]
 class Turns:
     """All turns of one race. Each runs when its effect is first needed.
 
-    :param alike: the turns of the same race on another model, and what of its policies is other here; effects
+    :param other: the turns of the same race on another model, and what of its policies is other here; effects
         that use nothing of that are the same here
     :ivar begin: the joint state before the first turn
     :ivar run: the number of turns run so far
     """
 
     def __init__(
-        self, kernels: SetUpKernels, race: Race, alike: tuple[Turns, frozenset[str]] | None = None
+        self, kernels: SetUpKernels, race: Race, other: tuple[Turns, frozenset[str]] | None = None
     ) -> None:
         self._set_up, self._race, self._ground = kernels, race, Ground(race)
         live = Live(kernels, race, self._ground)
@@ -121,11 +121,11 @@ class Turns:
         self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
         #: The places where a part reaches frames, by part number and digest of its value.
         self._reached: dict[tuple[int, int], tuple[list[FrameReach], list[FrameReach]]] = {}
-        self._alike: Turns | None = None
+        self._other: Turns | None = None
         self._apart = frozenset[str]()
-        if alike is not None and self.names[: len(alike[0].names)] == alike[0].names:
-            self._alike, self._apart = alike
-            self._reached = self._alike._reached
+        if other is not None and self.names[: len(other[0].names)] == other[0].names:
+            self._other, self._apart = other
+            self._reached = self._other._reached
         #: The answers that depend on all parts.
         self._modes: dict[tuple[int, ...], bool | None] = {}
         self._reaching = live.parts.reaching
@@ -179,8 +179,8 @@ class Turns:
         return self._effects.get(task, joint) or self._borrowed(joint, task) or self._run_turn(joint, task)
 
     def _borrowed(self, joint: JointState, task: int) -> TurnEffect | None:
-        """The effect on the model that is alike, if it is the same here."""
-        effect = self._alike._effects.get(task, joint) if self._alike is not None else None
+        """The effect on the other model, if it is the same here."""
+        effect = self._other._effects.get(task, joint) if self._other is not None else None
         return None if effect is None or effect.used & self._apart else effect
 
     def after(self, joint: JointState, task: int, effect: TurnEffect) -> JointState:
@@ -195,9 +195,9 @@ class Turns:
         if not joint.positions[task].waits:
             return not self.finished(joint, task)
         answer = self._ready.get(task, joint)
-        if answer is None and self._alike is not None:
+        if answer is None and self._other is not None:
             # Locks are no policy's code.
-            answer = self._alike._ready.get(task, joint)
+            answer = self._other._ready.get(task, joint)
         if answer is None:
             live = self.take_kernel(joint)
             self._put_kernel(joint, live)
@@ -222,7 +222,7 @@ class Turns:
                 value = live.variables(name)
             except UnsayableError:
                 # In this case the earlier position and all values touched determine the continuation, except
-                # that code that is other on the model that is alike leads elsewhere.
+                # that code of another policy leads elsewhere.
                 values_touched = [(number, joint.parts[number]) for number in numbers]
                 value = before.value, values_touched, bool(used & self._apart)
             position = position._replace(value=digest((position.done, position.waits, value)))

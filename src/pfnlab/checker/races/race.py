@@ -107,7 +107,7 @@ class RaceModel(CountingModel):
     """All schedules of a scope's races on one modelled kernel.
 
     :param kernels: kernels of *machine* left over from earlier races
-    :param alike: the same scope on another model, and what is apart
+    :param other: the same scope on another model, and what is apart
         (:func:`~pfnlab.checker.scopes.policies_apart.policies_apart`)
     """
 
@@ -116,13 +116,13 @@ class RaceModel(CountingModel):
         machine: ModelMachine,
         scope: RaceScope,
         kernels: SetUpKernels | None = None,
-        alike: tuple[RaceModel, frozenset[str]] | None = None,
+        other: tuple[RaceModel, frozenset[str]] | None = None,
     ) -> None:
         super().__init__()
         self.machine, self.scope = machine, scope
         kernels = kernels or SetUpKernels(machine)
         self.turns: list[Turns] = [
-            Turns(kernels, race, None if alike is None else (alike[0].turns[number], alike[1]))
+            Turns(kernels, race, None if other is None else (other[0].turns[number], other[1]))
             for number, race in enumerate(scope.races)
         ]
         self._endings: dict[tuple[Any, ...], _Ending] = {}

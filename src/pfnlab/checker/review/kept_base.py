@@ -1,4 +1,4 @@
-"""What a packaged model answers as the base of reviews: kept in a folder, one file for each ground and pair.
+"""Answers of a packaged model as the base of reviews: kept in a folder, one file for each ground and pair.
 
 The name of the folder is a digest of the model and of all sources that answers follow from. A file that is
 damaged, or of another form, counts as missing, and is made again.
@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import msgspec
 
-import pfnlab
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import write_whole
 from pfnlab.checker.review.judged import ASKED, STUCK, SeenState, StepCosts, StepVerdict
@@ -25,6 +24,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 
 #: The wings that a model's answers follow from.
 _WINGS = ("base", "kernel", "programs", "checker")
+_PACKAGE = Path(__file__).parents[2]
 
 #: The first bytes of a file, followed by a digest of the rest.
 _FORM = b"pfnlab-kept-base/1\n"
@@ -34,7 +34,7 @@ _Content = TypeVar("_Content")
 
 
 class KeptPair(msgspec.Struct, frozen=True, array_like=True):
-    """What the schedules of a pair of concurrent operations show on the base.
+    """The result of a pair's schedules on one model.
 
     :param lengths: the violated properties, each with the length of its shortest schedule
     :param unmodelled: the number of turns without a rule, by message
@@ -73,7 +73,7 @@ class _Ground(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeptBase:
-    """What is kept of one base; several processes may use the folder at the same time.
+    """The answers of one base; several processes may use the folder at the same time.
 
     :param folder: the folder for all bases, which need not exist
     :param base: a model without user-defined policies
@@ -85,7 +85,7 @@ class KeptBase:
         self.folder = folder / _digest("\0".join(words).encode()).hexdigest()
 
     def steps(self, ground: int) -> KeptSteps:
-        """What is known of the sequences on a ground."""
+        """The known steps of the sequences on a ground."""
         kept = self._read(f"ground-{ground}", _Ground)
         if kept is None:
             return KeptSteps()
@@ -100,11 +100,11 @@ class KeptBase:
             self._write(f"ground-{ground}", _packed(self.steps(ground).steps | steps, begin))
 
     def pair(self, name: str) -> KeptPair | None:
-        """What is known of a pair, by its name in words."""
+        """The result of a pair, by its name in words; None if unknown."""
         return self._read(_pair_file(name), KeptPair)
 
     def keep_pair(self, name: str, found: KeptPair) -> None:
-        """Keep what a complete search of a pair has found."""
+        """Keep the result of a complete search of a pair."""
         if not found.cut:
             self._write(_pair_file(name), found)
 
@@ -125,7 +125,7 @@ class KeptBase:
 
 
 def kept_base(folder: Path | None, base: ModelMachine, walkers: Sequence[str]) -> KeptBase | None:
-    """What is kept of *base* in *folder*; None if nothing is: without a folder, or for a user's policy."""
+    """The kept answers of *base*; None if nothing is kept: without *folder*, or for a user's policy."""
     return None if folder is None or has_own(base.profile) else KeptBase(folder, base, walkers)
 
 
@@ -133,12 +133,11 @@ def kept_base(folder: Path | None, base: ModelMachine, walkers: Sequence[str]) -
 def sources_digest() -> str:
     """A digest of all files of the package that a model's answers follow from."""
     digest = _digest(b"")
-    root = Path(pfnlab.__file__).parent
     for wing in _WINGS:
-        for path in sorted((root / wing).rglob("*")):
+        for path in sorted((_PACKAGE / wing).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 content = path.read_bytes()
-                digest.update(f"{path.relative_to(root)} {len(content)}\n".encode() + content)
+                digest.update(f"{path.relative_to(_PACKAGE)} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The answers to pairs of concurrent operations: what their schedules violate on design and base."""
+"""The answers to pairs of concurrent operations: violations in schedules on only one of design and base."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PairsOfModels:
         self._apart, self._kept = models.apart, models.kept
 
     def answer(self, pair: OperationPair, deadline: float, *, core: bool) -> PieceAnswer:
-        """What only one of the two violates.
+        """The violations by only one of the two.
 
         :param core: whether what only the base violates counts, if the design violates nothing
         """
@@ -39,8 +39,8 @@ class PairsOfModels:
             if self._apart == frozenset():
                 # Nothing is apart: the models are equal.
                 return _compared(base, base)
-            alike = None if model is None or self._apart is None else (model, self._apart)
-            design, _ = _found(self._design, race, deadline, alike)
+            other = None if model is None or self._apart is None else (model, self._apart)
+            design, _ = _found(self._design, race, deadline, other)
         else:
             design, _ = _found(self._design, race, deadline)
             violates = bool(design.lengths or design.undecided or design.cut)
@@ -52,11 +52,11 @@ def _found(
     kernels: SetUpKernels,
     race: Race,
     deadline: float,
-    alike: tuple[RaceModel, frozenset[str]] | None = None,
+    other: tuple[RaceModel, frozenset[str]] | None = None,
 ) -> tuple[KeptPair, RaceModel | None]:
-    """What the schedules of *race* show on one model, and the model with the turns that were run."""
+    """The result of the schedules of *race* on one model, and the model with the turns that were run."""
     try:
-        model, exploration = searched(kernels, race, max(0.0, deadline - time.monotonic()), alike)
+        model, exploration = searched(kernels, race, max(0.0, deadline - time.monotonic()), other)
     except Undecided as unknown:
         return KeptPair(undecided=str(unknown)), None
     lengths = {name: len(path.actions) for name, path in exploration.discoveries.items()}

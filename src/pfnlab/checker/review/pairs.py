@@ -175,12 +175,12 @@ def searched(
     kernels: SetUpKernels,
     race: Race,
     seconds: float | None = None,
-    alike: tuple[RaceModel, frozenset[str]] | None = None,
+    other: tuple[RaceModel, frozenset[str]] | None = None,
 ) -> tuple[RaceModel, Exploration[RaceState]]:
     """Search a pair's schedules on one model: all of them, or as many as the limits allow.
 
     :param kernels: the model, with kernels left over from other pairs
-    :param alike: see :class:`RaceModel`
+    :param other: see :class:`RaceModel`
     """
-    model = RaceModel(kernels.machine, RaceScope("review", "", (race,)), kernels, alike)
+    model = RaceModel(kernels.machine, RaceScope("review", "", (race,)), kernels, other)
     return model, search(model, list(race_properties(ASKED)), states=MOST_STATES, seconds=seconds)

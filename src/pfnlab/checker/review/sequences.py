@@ -25,7 +25,7 @@ from pfnlab.checker.review.judged import (
 from pfnlab.checker.review.parted import Parted
 from pfnlab.checker.review.review_result import COST_KINDS, ChangedField
 from pfnlab.checker.review.reviewed_models import ReviewedModels
-from pfnlab.checker.review.tried_kernel import KeptSteps, TriedKernel
+from pfnlab.checker.review.tried_kernel import KeptSteps, SteppedKernel
 from pfnlab.kernel.policies.boot import has_own
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -79,11 +79,11 @@ class SideBySideModels:
             return lambda: JudgedKernel(machine, everything, self._walkers, judged)
 
         base, design = map(booting, self._machines, states)
-        alike = None if models.steps_apart is None else (kept.steps, models.steps_apart)
-        self._base = TriedKernel(
+        shared = None if models.steps_apart is None else (kept.steps, models.steps_apart)
+        self._base = SteppedKernel(
             base, by_identity, kept.steps, kept.begin, notes=not has_own(models.base.profile)
         )
-        self._kernels = self._base, TriedKernel(design, by_identity, {}, alike=alike)
+        self._kernels = self._base, SteppedKernel(design, by_identity, {}, shared=shared)
         self.answer = PieceAnswer()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._apart: frozenset[str] = frozenset()

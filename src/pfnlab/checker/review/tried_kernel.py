@@ -32,7 +32,7 @@ StateKey = bytes | None
 
 
 class KnownStep(NamedTuple):
-    """What is known of a step.
+    """The effect of a step, and its verdict.
 
     :param verdict: None if the model has no rule for it
     :param unknown: then the reason
@@ -58,7 +58,7 @@ _ANY = frozenset((ANY_POLICY,))
 
 
 class KeptSteps:
-    """What is known of a model on a ground: its steps, its state after boot, and its judged states."""
+    """The knowledge of a model on a ground: its steps, its state after boot, and its judged states."""
 
     def __init__(self, steps: KnownSteps | None = None, begin: StateKey = None) -> None:
         self.steps: KnownSteps = {} if steps is None else steps
@@ -78,15 +78,15 @@ class _Branch:
         self.mark: Mark | None = None
 
 
-class TriedKernel:
+class SteppedKernel:
     """A model whose steps are tried from one state after another.
 
     :param boot: boots its kernel
     :param numbers: the number of each operation, by identity
     :param steps: the steps known so far, to which new ones are added
     :param begin: the state after boot, if known
-    :param alike: the steps of another model, and in what it differs
-    :param notes: whether to note what steps use of policies, for a model that is alike
+    :param shared: the steps of another model, and in what it differs
+    :param notes: whether to note what steps use of policies, so that another model can share them
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class TriedKernel:
         numbers: Mapping[int, int],
         steps: KnownSteps,
         begin: StateKey = None,
-        alike: tuple[KnownSteps, frozenset[str]] | None = None,
+        shared: tuple[KnownSteps, frozenset[str]] | None = None,
         *,
         notes: bool = False,
     ) -> None:
         self._notes, self._noted = notes, False
         self._useds: dict[frozenset[str], frozenset[str]] = {}
-        self._boot, self._numbers, self.steps, self._alike = boot, numbers, steps, alike
+        self._boot, self._numbers, self.steps, self._shared = boot, numbers, steps, shared
         self._kernel: JudgedKernel | None = None
         self._path: list[Op | None] = []
         #: How many operations of the path the kernel has performed.
@@ -156,8 +156,8 @@ class TriedKernel:
             return None
         key = self._state, number
         step = self.steps.get(key)
-        if step is None and self._alike is not None:
-            steps, apart = self._alike
+        if step is None and self._shared is not None:
+            steps, apart = self._shared
             step = steps.get(key)
             if step is not None and step.used & apart:
                 return None
