@@ -110,56 +110,55 @@ class PageTables:
 
     def runs(self, start: int, end: int) -> list[EntryRun]:
         """The runs inside ``[start, end)``, clipped to it, in address order."""
+        first, last = self._places(start, end)
+        return [run.cut(start, end) for run in self._runs[first:last]]
+
+    def _places(self, start: int, end: int) -> tuple[int, int]:
+        """The places of the runs that overlap ``[start, end)``: the first, and the one after the last."""
         first = bisect_right(self._starts, start) - 1
         if first < 0 or self._runs[first].end <= start:
             first += 1
-        last = bisect_left(self._starts, end)
-        return [run.cut(start, end) for run in self._runs[first:last]]
+        return first, bisect_left(self._starts, end, first)
+
+    def _run_at(self, vpn: int) -> EntryRun | None:
+        """The run that contains the entry for page *vpn*, or None if that is empty."""
+        at = bisect_right(self._starts, vpn) - 1
+        return self._runs[at] if at >= 0 and vpn < self._runs[at].end else None
 
     def entry(self, vpn: int) -> EntryRun | None:
         """The entry for one virtual page, or None if it is empty."""
-        at = bisect_right(self._starts, vpn) - 1
-        return self._runs[at].cut(vpn, vpn + 1) if at >= 0 and vpn < self._runs[at].end else None
+        run = self._run_at(vpn)
+        return None if run is None else run.cut(vpn, vpn + 1)
 
     def clear(self, start: int, end: int) -> list[EntryRun]:
         """Empty the entries in ``[start, end)`` and return them; the tables stay.
 
         A leaf is cleared as a whole even if only part of it lies in the range.
         """
-        if start >= end:
+        first, last = self._places(start, end)
+        if first >= last or start >= end:
             return []
-        start, end = self._whole(start, end)
-        first = bisect_right(self._starts, start) - 1
-        if first < 0 or self._runs[first].end <= start:
-            first += 1
-        last = bisect_left(self._starts, end)
-        if first >= last:
-            return []
-        cleared = [run.cut(start, end) for run in self._runs[first:last]]
+        lowest, highest = self._runs[first], self._runs[last - 1]
         keep = []
-        if self._runs[first].start < start:
-            keep.append(self._runs[first].cut(0, start))
-        if self._runs[last - 1].end > end:
-            keep.append(self._runs[last - 1].cut(end, self._runs[last - 1].end))
+        if lowest.start < start:
+            start -= start % LEAF_PAGES[lowest.level]
+            if lowest.start < start:
+                keep.append(lowest.cut(0, start))
+        if highest.end > end:
+            end += -end % LEAF_PAGES[highest.level]
+            if highest.end > end:
+                keep.append(highest.cut(end, highest.end))
+        cleared = [run.cut(start, end) for run in self._runs[first:last]]
         self._runs[first:last] = keep
         self._starts[first:last] = [run.start for run in keep]
         return cleared
 
-    def _whole(self, start: int, end: int) -> tuple[int, int]:
-        """The range, extended to include all of any leaf at either end."""
-        first, last = self.entry(start), self.entry(end - 1)
-        if first is not None:
-            start -= start % LEAF_PAGES[first.level]
-        if last is not None:
-            end += -end % LEAF_PAGES[last.level]
-        return start, end
-
     def leaf_around(self, vpn: int) -> tuple[int, int] | None:
         """The pages of the large leaf around *vpn*; None if there is none, or if *vpn* is its first page."""
-        entry = self.entry(vpn)
-        if entry is None or vpn % LEAF_PAGES[entry.level] == 0:
+        run = self._run_at(vpn)
+        if run is None or (within := vpn % LEAF_PAGES[run.level]) == 0:
             return None
-        return self._whole(vpn, vpn + 1)
+        return vpn - within, vpn - within + LEAF_PAGES[run.level]
 
     def has_leaf(self, level: int) -> bool:
         """True if any entry at *level* maps something."""
@@ -183,6 +182,9 @@ class PageTables:
 
     def allocate(self, start: int, end: int, lowest: int = 1) -> None:
         """Create the tables for entries in ``[start, end)``, down to level *lowest*."""
+        if self._tables[lowest].covers(start, end):
+            # So does every level above.
+            return
         for level, pages in TABLE_PAGES.items():
             if level >= lowest:
                 self._tables[level].add(start - start % pages, end + -end % pages)
@@ -235,8 +237,9 @@ class PageTables:
             low, high = floor + -floor % pages, ceiling - ceiling % pages
             if low >= high or level > highest:
                 continue
-            freed += [(start, end - pages + 1, pages) for start, end in self._tables[level].within(low, high)]
-            self._tables[level].discard(low, high)
+            if spans := self._tables[level].within(low, high):
+                freed += [(start, end - pages + 1, pages) for start, end in spans]
+                self._tables[level].discard(low, high)
         return freed
 
     def missing(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -257,8 +257,8 @@ class MmStruct:
 
     def split_leaf(self, at: int) -> None:
         """Clear the whole leaf around page *at*, which is not its first page, and flush at once (S6.3.3)."""
-        entry, leaf = self.tables.entry(at), self.tables.leaf_around(at)
-        if entry is not None and leaf is not None:
+        leaf = self.tables.leaf_around(at)
+        if leaf is not None and (entry := self.tables.entry(at)) is not None:
             with self.table_locks.holding(PageTable.of(at, entry.level)):
                 self.tables.clear(*leaf)
                 self.flush_tlb(*leaf)
