@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
 from pfnlab.base.trace import Trace
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.users.pci import PciDevice
     from pfnlab.kernel.mm.users.vfio import VfioDevice
 
+T = TypeVar("T")
 
 #: Number of pages that fit into the memory of any machine (128 MiB); more may not fit on all of them.
 GRANTED_PAGES = 1 << 15
@@ -307,10 +308,10 @@ class Kernel:
             first.setdefault(id(task.mm), task)
         return list(first.values())
 
-    def call(self, task: Task, body: Callable[[], object]) -> tuple[int, object]:
+    def call(self, task: Task, body: Callable[[], T]) -> tuple[int, T | None]:
         """Run one of *task*'s system calls to its end.
 
-        :return: the call's errno (0 for success) and return value
+        :return: the call's errno (0 for success) and return value, None if it failed
         """
         self.current = task
         try:

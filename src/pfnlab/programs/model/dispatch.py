@@ -1,7 +1,9 @@
 """A program's calls as system calls of the modelled kernel."""
 
+from __future__ import annotations
+
 import errno
-from typing import NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never, get_args
 
 from pfnlab.base.errors import Defect, ModelledErrno, machine_decides, no_rule
 from pfnlab.base.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
@@ -44,8 +46,15 @@ from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.observation import MOVED, SAME
 from pfnlab.programs.runs.places import Places, without_contents
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
 #: The number of frames that an entry can address.
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
+
+# Looking up a call's class costs as much as a single case.
+_SYSTEM_CALLS = frozenset(get_args(ops.SystemCall))
+_DRIVER_REQUESTS = frozenset(get_args(device_ops.DriverRequest))
 
 
 class CallResult(NamedTuple):
@@ -57,11 +66,17 @@ class CallResult(NamedTuple):
 
 def perform(kernel: Kernel, task: Task, call: ops.Call, places: Places) -> CallResult:
     """Run *call* as *task*, without reporting contents that depend on the machine."""
-    error, value = _perform(kernel, task, call, places)
-    return CallResult(error, without_contents(call, value, places))
+    done = _perform(kernel, task, call, places)
+    return done if done.value is None else done._replace(value=without_contents(call, done.value, places))
+
+
+def _is_system_call(call: ops.Call) -> TypeIs[ops.SystemCall]:
+    return type(call) in _SYSTEM_CALLS
 
 
 def _perform(kernel: Kernel, task: Task, call: ops.Call, places: Places) -> CallResult:
+    if _is_system_call(call):
+        return CallResult(*kernel.call(task, lambda: _system_call(kernel, task, call, places)))
     match call:
         case ops.Read(span=span) | ops.Write(span=span):
             return _touch(task, span, call.value if isinstance(call, ops.Write) else None, places)
@@ -82,10 +97,12 @@ def _perform(kernel: Kernel, task: Task, call: ops.Call, places: Places) -> Call
             raise Defect("a release is done by the machine that holds the processors")
         case Mincore(span=span):
             _, told = kernel.call(task, lambda: mincore(task.mm, *places.pages(span)))
-            assert isinstance(told, tuple)
+            assert told is not None
             return CallResult(*told)
-    error, value = kernel.call(task, lambda: _system_call(kernel, task, call, places))
-    return CallResult(error, value if isinstance(value, int | str) else None)
+
+
+def _is_for_driver(call: ops.SystemCall) -> TypeIs[device_ops.DriverRequest]:
+    return type(call) in _DRIVER_REQUESTS
 
 
 def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Places) -> int | str | None:
@@ -95,11 +112,16 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
     :raises ModelledErrno: if it fails
     """
     mm = task.mm
+    if _is_for_driver(call):
+        _ask_driver(kernel, task, call, places)
+        return None
     match call:
         case ops.Mmap():
             _mmap(kernel, task, call, places)
         case ops.Munmap(span=span):
             do_munmap(mm, *places.pages(span))
+        case ops.Mremap():
+            return _mremap(mm, call, places)
         case ops.Mprotect(span=span, prot=prot):
             do_mprotect(mm, *places.pages(span), prot_flags(prot))
         case ops.PkeyMprotect(span=span, prot=prot, keyed=keyed):
@@ -153,8 +175,6 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
         case device_ops.ArchPhysWcAdd():
             # A machine with PAT needs no MTRR, so nothing happens and there is no handle (S9.8).
             return 0
-        case ops.Mremap():
-            return _mremap(mm, call, places)
         case Walk():
             return walked(task, call, places)
         case ProcessVmReadv():
@@ -168,7 +188,7 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
         case Status():
             return status_text(status(mm))
         case _:
-            _ask_driver(kernel, task, call, places)
+            assert_never(call)
     return None
 
 
