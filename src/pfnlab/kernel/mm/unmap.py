@@ -40,7 +40,8 @@ def _zap_page_range(
                 freed = tables.free_tables(start, stop, highest=1) if empties else []
                 if dirtied(cleared):
                     tlb.flush_pending()
-        tlb.remove_zapped_tables(freed)
+        if freed:
+            tlb.remove_zapped_tables(freed)
         start = stop
 
 
