@@ -61,18 +61,21 @@ class CountedFrames:
 
     def count(self, part: PfnRange, by: int) -> None:
         """Add *by* to the VMA count of *part*."""
+        edges = self.edges
         for at, change in ((part.start, by), (part.end, -by)):
-            self.edges[at] = self.edges.get(at, 0) + change
-            if not self.edges[at]:
-                del self.edges[at]
-        # The order in which they were added is not recorded.
-        self.edges = dict(sorted(self.edges.items()))
+            if at not in edges:
+                # The order in which they were added is not recorded.
+                self.edges = edges = dict(sorted((*edges.items(), (at, change))))
+            elif edges[at] == -change:
+                del edges[at]
+            else:
+                edges[at] += change
 
     def covered(self) -> list[PfnRange]:
         """The runs of frames that any VMA covers."""
         runs, count, start = [], 0, 0
-        for at in sorted(self.edges):
-            previous, count = count, count + self.edges[at]
+        for at, change in self.edges.items():
+            previous, count = count, count + change
             if not previous:
                 start = at
             elif not count:
@@ -94,8 +97,8 @@ class CoveredPart(NamedTuple):
     def within(self, pgoff: int, nr: int) -> CoveredPart | None:
         """The part lying within *nr* pages from file offset *pgoff* on."""
         first = pgoff + self.ctx.offset
-        pages = PfnRange(first, first + nr)
-        return CoveredPart(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
+        start, end = max(first, self.pfns.start), min(first + nr, self.pfns.end)
+        return CoveredPart(self.ctx, PfnRange(start, end)) if start < end else None
 
 
 class Exact(Untracked):
@@ -168,11 +171,8 @@ class Exact(Untracked):
         """Stop covering frames that no fault can refill; copied pages may have been kept."""
         if vma.refills:
             return
-        covered = SpanSet()
-        covered.add(vma.start, vma.end)
-        covered.discard(start, end)
-        for run in vma.mm.tables.runs(start, end):
-            covered.add(run.start, run.end)
+        kept = [(run.start, run.end) for run in vma.mm.tables.runs(start, end)]
+        covered = SpanSet([(vma.start, start), *kept, (end, vma.end)])
         shift = vma.pgoff - vma.start
         self._cover(vma, [part for at, behind in covered for part in _within(vma, at + shift, behind - at)])
 
@@ -221,6 +221,8 @@ class Exact(Untracked):
 
     def _shrink(self, ctx: CountedFrames) -> None:
         covered = ctx.covered()
+        if covered == ctx.reserved:
+            return
         remaining: list[PfnRange] = []
         for entry in ctx.reserved:
             rest = [entry.meet(run) for run in covered if run.overlaps(entry)]
