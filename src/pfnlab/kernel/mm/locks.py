@@ -101,18 +101,18 @@ class RwLock:
         if write:
             self._unlocked()
             self.written = False
-            self._grant()
         else:
             self._readers -= 1
-            if not self._readers:
-                self._grant()
+        if self._queue and not self._readers:
+            self._grant()
 
     def downgrade(self) -> None:
         """Turn a write lock into a read lock."""
         self._unlocked()
         self.written = False
         self._readers += 1
-        self._grant()
+        if self._queue:
+            self._grant()
 
     def _goes_on(self, waiter: Waiter) -> bool:
         if waiter.write:

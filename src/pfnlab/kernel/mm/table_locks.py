@@ -112,6 +112,8 @@ class TableLocks:
 
     def first_held(self, start: int, end: int) -> tuple[int, int, PageTable] | None:
         """Start and end of the first pages in ``[start, end)`` whose lock is held, and their table."""
+        if not self._held:
+            return None
         return min((place for table in self._held for place in self._within(table, start, end)), default=None)
 
     def _within(self, table: PageTable, start: int, end: int) -> Iterator[tuple[int, int, PageTable]]:
