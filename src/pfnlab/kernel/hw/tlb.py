@@ -60,6 +60,8 @@ class Tlb:
     def flush(self, start: int | None = None, end: int | None = None) -> None:
         """Flush pages ``[start, end)``, or everything."""
         self.flushed += 1
+        if not self._entries:
+            return
         if start is None or end is None:
             self._entries.clear()
             self._aged.clear()

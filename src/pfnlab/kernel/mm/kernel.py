@@ -233,7 +233,8 @@ class Kernel:
 
     def take_uncovered(self) -> int:
         """Return and forget the committed pages that no VMA accounts for; negative if there are too few."""
-        uncovered = self.committed - sum(accounted(task.mm.vmas) for task in self.processes())
+        mms = {task.mm for task in self.tasks.values()}
+        uncovered = self.committed - sum([accounted(mm.vmas) for mm in mms])
         self.committed -= uncovered
         return uncovered
 
