@@ -52,11 +52,20 @@ class RwLock:
 
     def read(self) -> LockGuard:
         """Hold the lock for reading inside this context."""
-        return LockGuard(self, False)
+        return LockGuard(self)
 
-    def write(self) -> LockGuard:
-        """Hold the lock for writing inside this context."""
-        return LockGuard(self, True)
+    def write(self) -> RwLock:
+        """Hold the lock for writing inside this context, or until it is downgraded there."""
+        return self
+
+    def __enter__(self) -> RwLock:
+        self.take(True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.give(self.written)
 
     def state(self) -> tuple[int, tuple[tuple[str, bool, bool], ...], bool]:
         """The number of readers, the waiters in order (as in `Waiter`), and True if held for writing."""
@@ -107,7 +116,7 @@ class RwLock:
             self._grant()
 
     def downgrade(self) -> None:
-        """Turn a write lock into a read lock."""
+        """Turn a write lock into a read lock (mmap_write_downgrade)."""
         self._unlocked()
         self.written = False
         self._readers += 1
@@ -143,24 +152,19 @@ class RwLock:
 
 
 class LockGuard:
-    """Context manager that holds a lock."""
+    """Context manager that holds a lock for reading."""
 
-    __slots__ = ("lock", "write")
+    __slots__ = ("lock",)
+    write = False
 
-    def __init__(self, lock: RwLock, write: bool) -> None:
-        self.lock, self.write = lock, write
-
-    def downgrade(self) -> None:
-        """Keep the lock, for reading only (mmap_write_downgrade)."""
-        if self.write:
-            self.lock.downgrade()
-            self.write = False
+    def __init__(self, lock: RwLock) -> None:
+        self.lock = lock
 
     def __enter__(self) -> LockGuard:
-        self.lock.take(self.write)
+        self.lock.take(False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.lock.give(self.write)
+        self.lock.give(False)

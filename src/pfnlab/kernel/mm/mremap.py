@@ -20,7 +20,7 @@ from pfnlab.kernel.mm.flags import (
     VM_SEALED,
     VM_SHARED,
 )
-from pfnlab.kernel.mm.locks import LockGuard
+from pfnlab.kernel.mm.locks import RwLock
 from pfnlab.kernel.mm.move_tables import move_page_tables
 from pfnlab.kernel.mm.populate import mm_populate
 from pfnlab.kernel.mm.rlimit import may_expand_vm
@@ -74,7 +74,7 @@ def do_mremap(mm: MmStruct, call: Remap) -> int:
     return to
 
 
-def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: LockGuard) -> int:
+def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: RwLock) -> int:
     """The order of steps used up to 6.16."""
     vma = mm.vma_lookup(call.start)
     if vma is None:
@@ -91,7 +91,7 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: LockGuard) -> int:
     return _resize(mm, vma, call, lock)
 
 
-def _mremap_checked_first(mm: MmStruct, call: Remap, lock: LockGuard) -> int:
+def _mremap_checked_first(mm: MmStruct, call: Remap, lock: RwLock) -> int:
     """The order of steps used since 6.17."""
     if call.elsewhere:
         _check_count(mm)
@@ -202,7 +202,7 @@ def _check_copy(vma: Vma, call: Remap) -> None:
         raise ModelledErrno(errno.ENOMEM)
 
 
-def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: LockGuard) -> int:
+def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: RwLock) -> int:
     """Resize with no destination given: shrink in place, grow in place, or grow elsewhere."""
     if call.old >= call.new:
         if call.old > call.new:

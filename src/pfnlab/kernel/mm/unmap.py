@@ -7,7 +7,7 @@ from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.kernel.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_READ, VM_SEALED
 from pfnlab.kernel.mm.gather import GatherCall, MmuGather
-from pfnlab.kernel.mm.locks import LockGuard
+from pfnlab.kernel.mm.locks import RwLock
 from pfnlab.kernel.mm.shmem import dirtied, is_dirty_file_page
 from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.table_locks import PageTable
@@ -40,8 +40,7 @@ def _zap_page_range(
                 freed = tables.free_tables(start, stop, highest=1) if empties else []
                 if dirtied(cleared):
                     tlb.flush_pending()
-        if freed:
-            tlb.remove_zapped_tables(freed)
+        tlb.remove_zapped_tables(freed)
         start = stop
 
 
@@ -99,6 +98,8 @@ def zap_vma(
     tlb.flushes.tlb_start_vma(tlb, vma)
     cuts = start, end
     for cut in cuts:
+        if vma.mm.tables.leaf_around(cut) is None:
+            continue
         # At exit, the address space is locked.
         if kernel.profile.zap_asserts_mmap_lock and not tlb.fullmm and _cuts_gigabyte(vma.mm, cut):
             kernel.trace.printk("WARNING at include/linux/rwsem.h")
@@ -271,7 +272,7 @@ def do_munmap(mm: MmStruct, start: int, end: int) -> None:
         unmap_range(mm, start, end, lock)
 
 
-def unmap_range(mm: MmStruct, start: int, end: int, lock: LockGuard | None = None) -> None:
+def unmap_range(mm: MmStruct, start: int, end: int, lock: RwLock | None = None) -> None:
     """munmap(2) under mmap_lock: detach, then clear, unlink and free (S8.2).
 
     :param lock: downgraded to reading once the VMAs are out of the tree
