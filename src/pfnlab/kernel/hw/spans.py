@@ -60,6 +60,8 @@ class SpanSet:
         """The runs that overlap ``[start, end)``, clipped to it."""
         first = bisect_right(self._ends, start)
         last = bisect_left(self._starts, end)
+        if first >= last:
+            return []
         return [(max(self._starts[i], start), min(self._ends[i], end)) for i in range(first, last)]
 
     def add(self, start: int, end: int) -> None:

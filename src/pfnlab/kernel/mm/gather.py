@@ -133,6 +133,8 @@ class MmuGather:
         )
 
     def _remove_tables(self, freed: list[tuple[int, int, int]]) -> None:
+        if not freed:
+            return
         kernel = self.mm.kernel
         if kernel.processors.driven:
             self._waiting += [(start, end - 1 + pages) for start, end, pages in freed]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from pfnlab.kernel.mm.users.vfio import VfioDevice
 
 T = TypeVar("T")
+
+_PGOFF = attrgetter("pgoff")
 
 #: Number of pages that fit into the memory of any machine (128 MiB); more may not fit on all of them.
 GRANTED_PAGES = 1 << 15
@@ -234,7 +237,7 @@ class Kernel:
     def take_uncovered(self) -> int:
         """Return and forget the committed pages that no VMA accounts for; negative if there are too few."""
         mms = {task.mm for task in self.tasks.values()}
-        uncovered = self.committed - sum([accounted(mm.vmas) for mm in mms])
+        uncovered = self.committed - accounted([vma for mm in mms for vma in mm.vmas])
         self.committed -= uncovered
         return uncovered
 
@@ -250,7 +253,7 @@ class Kernel:
             if parent is not None:
                 self.i_mmap.insert(self.i_mmap.index(parent) + 1, vma)
             else:
-                insort(self.i_mmap, vma, key=lambda linked: linked.pgoff)
+                insort(self.i_mmap, vma, key=_PGOFF)
 
     def unlink_file(self, vma: Vma) -> None:
         """Remove the VMA from the file's reverse map."""

@@ -119,7 +119,8 @@ class MmStruct:
             self.kernel.flush_tlbs(self, start, end)
             # Until now, the threads wrote through translations from before the copy.
             self.stacks_shared |= self.forking and start is None
-            processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
+            if processors.held:
+                processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
 
     def find_vma(self, vpn: int) -> Vma | None:
         """The VMA containing page *vpn*, or else the next one above it."""

@@ -167,7 +167,7 @@ class AnonVma:
 
 def accounted(vmas: Iterable[Vma]) -> int:
     """Number of pages committed for *vmas* (VM_ACCOUNT)."""
-    return sum([vma.nr for vma in vmas if vma.flags & VM_ACCOUNT])
+    return sum([vma.end - vma.start for vma in vmas if vma.flags & VM_ACCOUNT])
 
 
 #: The memory policy of a VMA that has none of its own.
