@@ -117,6 +117,7 @@ class Turns:
         self.tasks = live.tasks
         self._operations = tuple(live.operations(task) for task in self.tasks)
         self.names = tuple(live.parts.names)
+        assert len(self.names) <= _MOST_PARTS, self.names
         parts = tuple(digest(live.parts.value(number)) for number in range(len(self.names)))
         self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
         #: The places where a part reaches frames, by part number and digest of its value.

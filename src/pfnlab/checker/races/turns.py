@@ -108,7 +108,7 @@ class Ground:
 class SetUpKernel:
     """A kernel after the setup of a race, and its parts; it can return there without another boot.
 
-    :ivar ground: see :class:`Ground`
+    :ivar before: see :class:`Ground`
     """
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:

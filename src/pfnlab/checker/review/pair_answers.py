@@ -36,15 +36,15 @@ class PairsOfModels:
                 if self._kept is not None:
                     self._kept.keep_pair(pair.name, kept)
             base = kept
-            if self._apart == frozenset():
-                # Nothing is apart: the models are equal.
+            if self._apart == frozenset() or base.cut:
+                # The models are equal, or the answer is not complete anyway.
                 return _compared(base, base)
             other = None if model is None or self._apart is None else (model, self._apart)
             design, _ = _found(self._design, race, deadline, other)
         else:
             design, _ = _found(self._design, race, deadline)
-            violates = bool(design.lengths or design.undecided or design.cut)
-            base = _found(self._base, race, deadline)[0] if violates else KeptPair()
+            asks_base = design.lengths and not design.cut
+            base = _found(self._base, race, deadline)[0] if asks_base else KeptPair()
         return _compared(base, design)
 
 

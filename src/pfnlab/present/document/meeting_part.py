@@ -127,7 +127,7 @@ def trial_part(content: TrialResult) -> Part:
     seed = "" if _is_review(content) else str(content.seed)
     took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in content.seconds.items())
     if _is_review(content) and content.seconds and content.review and content.review.broken:
-        before = sum(took for name, took in content.seconds.items() if name not in ("ask", "measure"))
+        before = sum(seconds for name, seconds in content.seconds.items() if name not in ("ask", "measure"))
         took += f"; first finding after {before + min(one.seconds for one in content.review.broken):.0f} s"
     facts = kernel, ("patch", content.patches), policies, ("seed", seed), ("time", took)
     return part_of_result(content, title, f"{title}: {content.says}", _trial_blocks(content), *facts)
