@@ -7,27 +7,13 @@ from pathlib import Path
 
 import pytest
 from configurations import config_text
+from ways_to_one_state import FIRST, LAST, MAP, MIDDLE, PROGRAM
 
 from pfnlab.checker.review import judged as module
 from pfnlab.checker.review.judged import JudgedKernel, JudgedState, KnownStates
 from pfnlab.checker.review.review import ReviewPiece, review
 from pfnlab.checker.review.tried_kernel import SteppedKernel
-from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
-
-#: The middle is unmapped on two ways, and nothing is left on two.
-PROGRAM = load_text(
-    """pfnlab program 1
-title   Ways to one state
-device  bar: pci, 16 pages
-a = mmap bar[0:3] wc shared rw
-munmap a[1]
-munmap a[0]
-munmap a[2]
-""",
-    "ways",
-)
-MAP, MIDDLE, FIRST, LAST = PROGRAM.ops
 
 
 @pytest.fixture

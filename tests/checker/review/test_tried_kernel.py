@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import pytest
 from for_each import for_each
+from ways_to_one_state import FIRST, LAST, MAP, PROGRAM, READ
 
 from pfnlab.checker.review.judged import JudgedKernel, StepVerdict
 from pfnlab.checker.review.reviewed_models import ReviewedModels
 from pfnlab.checker.review.tried_kernel import KnownSteps, SteppedKernel
-from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
 
-PROGRAM = load_text(
-    """pfnlab program 1
-title   Ways to one state
-device  bar: pci, 16 pages
-a = mmap bar[0:3] wc shared rw
-munmap a[1]
-munmap a[0]
-munmap a[2]
-read a[2]
-""",
-    "ways",
-)
-MAP, MIDDLE, FIRST, LAST, READ = PROGRAM.ops
 NUMBERS = {id(op): number for number, op in enumerate(PROGRAM.ops)}
 
 
